@@ -1,0 +1,1 @@
+"""The record: journal (the only writer), reader, verify."""
