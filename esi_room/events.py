@@ -78,6 +78,8 @@ class RecordRecovered(Payload, frozen=True):
     kept_as: str | None
     """File beside the journal that holds the octets cut from its end; null where nothing was cut."""
     wire_cut_bytes: dict[str, int] = {}
+    last_received: str | None = None
+    """When the last line before this one was received: from then to now nothing was observed."""
 
 
 class WireHead(Struct, frozen=True):

@@ -1,0 +1,69 @@
+"""The few calls by which the record reaches the disk, in one place, so that a test can make each of them fail,
+or end the process in the middle of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+
+class Disk:
+    """The real disk. Every method raises OSError as the kernel gives it."""
+
+    def make_directory(self, path: Path) -> None:
+        """`path` with its parents, 0700, its name durable in its parent."""
+        for folder in reversed([path, *path.parents]):
+            if not folder.exists():
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir(mode=DIRECTORY_MODE)
+                self.sync_directory(folder.parent)
+
+    def open_append(self, path: Path) -> int:
+        """A descriptor that appends to `path` (made 0600 if it is new), the name durable in its directory."""
+        new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+        if new:
+            self.sync_directory(path.parent)
+        return descriptor
+
+    def write(self, descriptor: int, octets: bytes) -> None:
+        """All of `octets`, or OSError."""
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def sync(self, descriptor: int) -> None:
+        """What was written is durable when this returns."""
+        os.fdatasync(descriptor)
+
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        """Cut the file back to `size_bytes`."""
+        os.ftruncate(descriptor, size_bytes)
+
+    def close(self, descriptor: int) -> None:
+        """The descriptor is done with."""
+        os.close(descriptor)
+
+    def sync_directory(self, path: Path) -> None:
+        """Names made in `path` are durable when this returns."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def write_file(self, path: Path, octets: bytes) -> None:
+        """A small file, whole or not at all, 0600, durable."""
+        temporary = path.with_name(path.name + ".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        try:
+            self.write(descriptor, octets)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        self.sync_directory(path.parent)

@@ -1,0 +1,553 @@
+"""The journal: the only writer of a room's record.
+
+Rules:
+- `append` gives an event its `seq` and its octets, in the order of the calls; nothing is durable by it.
+- The COMMIT POINT is the fdatasync in `_write`: it starts at once when idle, and what arrives while one is under
+  way shares the next. Acknowledgements and publication happen only below it.
+- If the disk is full or fails, the file is cut back to what was durable and the same octets are written again,
+  every RETRY_S, until it works: nothing is acknowledged meanwhile, nothing that was taken is lost, and `problem`
+  says why. When PENDING_BYTES wait, `append` refuses (RecordFull) instead of pretending.
+- A room always has exactly one open record. `switch` seals it and opens the next; the chain runs across.
+- Starting after a crash goes through the same code as every start (`Journal.open`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from msgspec import Struct
+
+from esi_room import __version__
+from esi_room.clock import NS, Clock, Stamp, synchronisation
+from esi_room.errors import RecordError, RecordFull
+from esi_room.events import Event, RecordOpened, RecordRecovered, RecordSealed, WireHead
+from esi_room.record import recovery, wire
+from esi_room.record.disk import Disk
+from esi_room.record.entry import NO_PREVIOUS, Cursor, encode, new_record_id, sha256
+from esi_room.record.reader import JOURNAL, directory, records
+from esi_room.record.wire import Direction
+
+PENDING_BYTES = 64 << 20  # hours of vitals, minutes of everything; a bound, so that a dead disk ends in words
+BATCH_BYTES = 4 << 20  # one write's size: a commit after an outage stays short
+RETRY_S = 1.0
+
+log = structlog.get_logger()
+Kind = Literal["standby", "procedure"]
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """What every record of this room says of the room in its first line."""
+
+    room: str
+    timezone: str = "UTC"
+    configuration_sha256: str = ""
+
+
+class Receipt:
+    """An event that has its place in the record: (`record`, `seq`). Durable once `durable()` returns."""
+
+    __slots__ = ("_journal", "_number", "record", "seq")
+
+    def __init__(self, journal: Journal, number: int, record: str, seq: int) -> None:
+        self._journal, self._number, self.record, self.seq = journal, number, record, seq
+
+    async def durable(self) -> None:
+        """Wait for the commit. RecordError if the journal was closed without it."""
+        await self._journal._until_durable(self._number)
+
+
+class WireLog:
+    """The raw bytes of one device, in and out. Calls never block and never fail."""
+
+    def __init__(self, journal: Journal, device: str) -> None:
+        self._journal, self._device = journal, device
+
+    def opened(self, stamp: Stamp) -> None:
+        """The line was opened."""
+        self._journal._wire(self._device, "open", stamp, b"")
+
+    def received(self, stamp: Stamp, octets: bytes) -> None:
+        """The device sent these."""
+        self._journal._wire(self._device, "rx", stamp, octets)
+
+    def sent(self, stamp: Stamp, octets: bytes) -> None:
+        """The device was sent these."""
+        self._journal._wire(self._device, "tx", stamp, octets)
+
+    def closed(self, stamp: Stamp) -> None:
+        """The line was lost or closed."""
+        self._journal._wire(self._device, "close", stamp, b"")
+
+
+class _File:
+    """One append-only file and how far it is durable (`size`): a failed write is cut back to that."""
+
+    def __init__(self, disk: Disk, path: Path, size: int = 0) -> None:
+        self._disk, self.path, self.size = disk, path, size
+        self._descriptor: int | None = None
+        self._dirty = True  # what a crash left behind `size` is cut at the first write
+
+    def write(self, octets: bytes) -> None:
+        if self._descriptor is None:
+            self._disk.make_directory(self.path.parent)
+            self._descriptor = self._disk.open_append(self.path)
+        if self._dirty:
+            self._disk.truncate(self._descriptor, self.size)
+        self._dirty = True
+        self._disk.write(self._descriptor, octets)
+
+    def sync(self) -> None:
+        if self._descriptor is not None:
+            self._disk.sync(self._descriptor)
+
+    def written(self, count: int) -> None:
+        """The last `count` octets need never be written again."""
+        self.size += count
+        self._dirty = False
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            self._disk.close(descriptor)
+
+
+class _Record:
+    """One record being written: its chain's head, its files, and what waits for the disk."""
+
+    def __init__(self, root: Path, disk: Disk, record: str, kind: Kind, *, seq: int, prev: str, size: int) -> None:
+        self.id, self.kind, self.seq, self.prev = record, kind, seq, prev
+        self.directory = directory(root, record)
+        self._disk = disk
+        self.journal = _File(disk, self.directory / JOURNAL, size)
+        self.committed_seq = seq
+        self.lines: deque[bytes] = deque()
+        self.chains: dict[str, wire.WireChain] = {}
+        self.wire_files: dict[str, _File] = {}
+        self._wire_waiting: dict[str, bytes] = {}
+        self.wire_unsynced: set[str] = set()
+        self.sealed = False
+
+    def append(self, event: Event) -> tuple[int, int]:
+        """`seq` and size of the new line."""
+        line = encode(event, record=self.id, seq=self.seq, prev=self.prev)
+        self.lines.append(line)
+        self.prev = sha256(line)
+        self.seq += 1
+        return self.seq - 1, len(line)
+
+    def chain(self, device: str) -> wire.WireChain:
+        if device not in self.chains:
+            self.chains[device] = wire.WireChain(self.id, device)
+            self.wire_files[device] = _File(self._disk, self.directory / "wire" / f"{device}.jsonl")
+        return self.chains[device]
+
+    def take_wire(self) -> dict[str, bytes]:
+        """The wire lines that wait for the disk, by device."""
+        self._encode_wire()
+        taken, self._wire_waiting = self._wire_waiting, {}
+        return taken
+
+    def give_back_wire(self, taken: dict[str, bytes]) -> None:
+        """A write failed: these wait again, before what came meanwhile."""
+        for device, octets in taken.items():
+            self._wire_waiting[device] = octets + self._wire_waiting.get(device, b"")
+
+    def wire_heads(self) -> dict[str, WireHead]:
+        self._encode_wire()
+        return {device: chain.head for device, chain in sorted(self.chains.items())}
+
+    @property
+    def work_left(self) -> bool:
+        return bool(self.lines or self._wire_waiting or any(c.waiting_bytes for c in self.chains.values()))
+
+    def _encode_wire(self) -> None:
+        for device, chain in self.chains.items():
+            octets = chain.take()
+            if octets:
+                self._wire_waiting[device] = self._wire_waiting.get(device, b"") + octets
+
+    def adopt_wire(self, path: Path) -> int:
+        """Go on with a wire file that a crash left; returns the octets torn off its end."""
+        lines, prev, size, torn = recovery.examine_wire(path)
+        device = path.stem
+        self.chains[device] = wire.WireChain(self.id, device, lines=lines, prev=prev)
+        self.wire_files[device] = _File(self._disk, path, size)
+        return torn
+
+    def close(self) -> None:
+        for file in (self.journal, *self.wire_files.values()):
+            file.close()
+
+
+class Journal:
+    """A room's record, open for writing: `async with Journal.open(…) as journal`."""
+
+    def __init__(self, root: Path, clock: Clock, identity: Identity, disk: Disk, lock: int) -> None:
+        self.root = root
+        self.problem: str | None = None
+        self._clock, self._identity, self._disk, self._lock = clock, identity, disk, lock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._records: deque[_Record] = deque()  # the last one is open; those before it are being finished
+        self._pending_bytes = 0
+        self._appended = 0  # events ever appended by this process, and how many of them are durable
+        self._durable = 0
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self._committed = Cursor("", 0, 0)
+        self._last_sync_ns = 0
+        self._wire_timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # --- opening ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, root: Path, clock: Clock, identity: Identity, *, disk: Disk | None = None) -> Journal:
+        """The room's journal, its last record recovered or a new one opened. RecordError if another daemon
+        writes here, or the disk does not take it."""
+        disk = disk or Disk()
+        try:
+            disk.make_directory(root / "records")
+            lock = _lock(root)
+        except OSError as error:
+            raise RecordError(f"the record cannot be kept in {root}: {error.strerror or error}") from error
+        journal = cls(root, clock, identity, disk, lock)
+        try:
+            journal._resume()
+            record = journal._records[0]
+            journal._committed = Cursor(record.id, record.committed_seq, record.journal.size)
+        except OSError as error:
+            journal._release()
+            raise RecordError(f"the record in {root} cannot be read: {error.strerror or error}") from error
+        return journal
+
+    def _resume(self) -> None:
+        ids = records(self.root)
+        if not ids:
+            self._open_record("standby", previous=None, prev=NO_PREVIOUS, broken=None)
+            return
+        last = ids[-1]
+        before = recovery.head_of(self.root, ids[-2]) if len(ids) > 1 else NO_PREVIOUS
+        found = recovery.examine(self.root, last, before)
+        if found.broken is not None:
+            head = recovery.head_of(self.root, last)
+            self._open_record("standby", previous=last, prev=head, broken=f"{last}: {found.broken}")
+        elif found.sealed and not found.torn:
+            self._open_record("standby", previous=last, prev=found.prev, broken=None)
+        else:
+            self._reopen(last, found, ids[-2] if len(ids) > 1 else None)
+
+    def _reopen(self, record: str, found: recovery.Found, previous: str | None) -> None:
+        kind: Kind = "procedure" if found.kind == "procedure" else "standby"
+        reopened = _Record(self.root, self._disk, record, kind, seq=found.lines, prev=found.prev, size=found.size_bytes)
+        kept = self._keep_torn(reopened, found)
+        wire_cut = {}
+        for path in sorted((reopened.directory / "wire").glob("*.jsonl")):
+            torn = reopened.adopt_wire(path)
+            if torn:
+                wire_cut[path.stem] = torn
+        self._records.append(reopened)
+        if found.lines == 0:
+            self._append_opened(kind, previous, broken=None)
+        recovered = RecordRecovered(
+            reason="the daemon ended in the middle of a write" if found.torn else "the daemon started again",
+            cut_bytes=len(found.torn),
+            cut_sha256=sha256(found.torn) if found.torn else None,
+            kept_as=kept,
+            wire_cut_bytes=wire_cut,
+            last_received=found.last_received,
+        )
+        self.append(self._own(recovered))
+
+    def _keep_torn(self, record: _Record, found: recovery.Found) -> str | None:
+        if not found.torn:
+            return None
+        name = f"torn-{found.lines}-{sha256(found.torn)[:8]}"
+        self._disk.write_file(record.directory / name, found.torn)
+        return name
+
+    def _open_record(self, kind: Kind, *, previous: str | None, prev: str, broken: str | None) -> None:
+        record = new_record_id(self._clock.now().wall_ns, previous, secrets.token_hex(2))
+        self._records.append(_Record(self.root, self._disk, record, kind, seq=0, prev=prev, size=0))
+        self._append_opened(kind, previous, broken)
+
+    def _append_opened(self, kind: Kind, previous: str | None, broken: str | None) -> None:
+        sync = synchronisation()
+        self._append_any(
+            self._own(
+                RecordOpened(
+                    kind=kind,
+                    room=self._identity.room,
+                    timezone=self._identity.timezone,
+                    previous=previous,
+                    software=__version__,
+                    configuration_sha256=self._identity.configuration_sha256,
+                    clock_synchronised=sync.synchronised,
+                    clock_max_error_s=sync.max_error_s,
+                    broken=broken,
+                )
+            )
+        )
+
+    # --- what everybody uses ------------------------------------------------------------------------------
+
+    @property
+    def record(self) -> str:
+        """Id of the open record."""
+        return self._records[-1].id
+
+    @property
+    def kind(self) -> Kind:
+        """Of the open record."""
+        return self._records[-1].kind
+
+    @property
+    def directory(self) -> Path:
+        """Of the open record. It exists once the record's first line is durable."""
+        return self._records[-1].directory
+
+    @property
+    def committed(self) -> Cursor:
+        """The end of what is durable."""
+        return self._committed
+
+    def append(self, event: Event) -> Receipt:
+        """Give `event` its place. RecordFull if PENDING_BYTES wait for the disk, RecordError after `close`."""
+        if self._closed:
+            raise RecordError("the record is closed: the daemon is stopping")
+        if self._pending_bytes > PENDING_BYTES:
+            raise RecordFull(f"{self._pending_bytes >> 20} MiB wait for the disk: {self.problem}")
+        return self._append_any(event)
+
+    async def commit(self, event: Event) -> Receipt:
+        """`append`, and wait until it is durable."""
+        receipt = self.append(event)
+        await receipt.durable()
+        return receipt
+
+    async def beyond(self, cursor: Cursor) -> Cursor:
+        """Wait until something is committed that is not before `cursor`; the new end of what is durable."""
+        while self.committed == cursor:
+            self._moved.clear()
+            await self._moved.wait()
+        return self.committed
+
+    def wire(self, device: str) -> WireLog:
+        """Where `device`'s raw bytes go."""
+        return WireLog(self, device)
+
+    async def switch(self, kind: Kind, reason: str) -> str:
+        """Seal the open record and open the next; its id, once its first line is durable."""
+        if self._closed:
+            raise RecordError("the record is closed: the daemon is stopping")
+        old = self._records[-1]
+        heads = old.wire_heads()
+        sealed = RecordSealed(reason=reason, entries=old.seq + 1, wire=heads)
+        self._append_any(self._own(sealed))
+        old.sealed = True
+        self._open_record(kind, previous=old.id, prev=old.prev, broken=None)
+        number, record = self._appended, self.record
+        await self._until_durable(number)
+        return record
+
+    # --- the writer ---------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Journal:
+        self._writer = asyncio.create_task(self._write_for_ever(), name="journal")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def watch(self) -> None:
+        """Returns when the journal is closed; raises what its writer died of."""
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    async def close(self) -> None:
+        """Write what waits (a failing disk is tried once more, not waited for) and let go of the files."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._wire_timer is not None:
+            self._wire_timer.cancel()
+        self._wake.set()
+        try:
+            if self._writer is not None:
+                await self._writer
+        finally:
+            self._refuse_waiters()
+            self._release()
+
+    async def _write_for_ever(self) -> None:
+        while not self._closed:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._work_left():
+                if not await self._commit_some() and self._stopping():
+                    log.error("record_closed_unwritten", reason=self.problem, waiting_bytes=self._pending_bytes)
+                    return
+        with contextlib.suppress(OSError):
+            await self._in_thread(self._sync_wire, self._records[-1])
+
+    def _stopping(self) -> bool:
+        return self._closed
+
+    def _work_left(self) -> bool:
+        return len(self._records) > 1 or self._records[0].work_left
+
+    def _refuse_waiters(self) -> None:
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(RecordError(f"not written: {self.problem or 'the daemon is stopping'}"))
+        self._waiters.clear()
+
+    def _release(self) -> None:
+        self._thread.shutdown()
+        for record in self._records:
+            record.close()
+        os.close(self._lock)
+
+    async def _commit_some(self) -> bool:
+        """Write and commit what waits, or its first BATCH_BYTES; False if the disk did not take it."""
+        record = self._records[0]
+        batch, wire_lines = _batch(record.lines), record.take_wire()
+        try:
+            await self._in_thread(self._write, record, b"".join(batch), wire_lines)
+        except OSError as error:
+            record.give_back_wire(wire_lines)
+            await self._say_failing(error)
+            return False
+        self._say_working()
+        for _ in batch:
+            record.lines.popleft()
+        record.committed_seq += len(batch)
+        if record.sealed and not record.work_left:
+            await self._in_thread(self._finish, record)
+            self._records.popleft()
+        if batch:
+            self._acknowledge(record, batch)
+        return True
+
+    def _write(self, record: _Record, octets: bytes, wire_lines: dict[str, bytes]) -> None:
+        """In the writer's thread: wire lines first, then journal lines, then the commit."""
+        for device in list(wire_lines):
+            file = record.wire_files[device]
+            file.write(wire_lines[device])
+            file.written(len(wire_lines.pop(device)))
+            record.wire_unsynced.add(device)
+        if octets:
+            record.journal.write(octets)
+            record.journal.sync()  # THE COMMIT POINT: below it the lines are durable, above it they are not
+            record.journal.written(len(octets))
+        now_ns = self._clock.now().mono_ns
+        if record.wire_unsynced and now_ns - self._last_sync_ns > wire.SYNC_S * NS:
+            self._last_sync_ns = now_ns
+            self._sync_wire(record)
+
+    def _sync_wire(self, record: _Record) -> None:
+        for device in list(record.wire_unsynced):
+            record.wire_files[device].sync()
+            record.wire_unsynced.discard(device)
+
+    def _finish(self, record: _Record) -> None:
+        with contextlib.suppress(OSError):  # every journal line is durable; the sealed line names the wire's heads
+            self._sync_wire(record)
+        record.close()
+
+    def _acknowledge(self, record: _Record, batch: list[bytes]) -> None:
+        self._committed = Cursor(record.id, record.committed_seq, record.journal.size)
+        self._durable += len(batch)
+        self._pending_bytes -= sum(map(len, batch))
+        self._moved.set()
+        while self._waiters and self._waiters[0][0] <= self._durable:
+            _, waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _say_failing(self, error: OSError) -> None:
+        problem = f"the record cannot be written: {error.strerror or error}"
+        if self.problem != problem:
+            self.problem = problem
+            log.error("record_not_writable", reason=problem, waiting_bytes=self._pending_bytes)
+        if not self._closed:
+            await asyncio.sleep(RETRY_S)
+
+    def _say_working(self) -> None:
+        if self.problem is not None:
+            log.info("record_writable_again", waited_bytes=self._pending_bytes)
+            self.problem = None
+
+    async def _in_thread(self, function: object, *arguments: object) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, function, *arguments)  # type: ignore[arg-type]
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _own(self, payload: RecordOpened | RecordRecovered | RecordSealed) -> Event:
+        return Event(source="room", data=payload, received=self._clock.now())
+
+    def _append_any(self, event: Event) -> Receipt:
+        record = self._records[-1]
+        seq, size = record.append(event)
+        self._pending_bytes += size
+        self._appended += 1
+        self._wake.set()
+        return Receipt(self, self._appended, record.id, seq)
+
+    async def _until_durable(self, number: int) -> None:
+        if number <= self._durable:
+            return
+        if self._writer is not None and self._writer.done():
+            raise RecordError(f"not written: {self.problem or 'the daemon is stopping'}")
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((number, waiter))
+        await waiter
+
+    def _wire(self, device: str, direction: Direction, stamp: Stamp, octets: bytes) -> None:
+        chain = self._records[-1].chain(device)
+        if chain.waiting_bytes > PENDING_BYTES:
+            return  # the disk has failed for hours; the journal says so
+        chain.add(direction, stamp, octets)
+        if self._wire_timer is None and not self._closed:
+            self._wire_timer = asyncio.get_running_loop().call_later(wire.COALESCE_S, self._wire_due)
+
+    def _wire_due(self) -> None:
+        self._wire_timer = None
+        self._wake.set()
+
+
+def _batch(lines: deque[bytes]) -> list[bytes]:
+    """The next lines to be written together: all that wait, or about BATCH_BYTES of them."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if size >= BATCH_BYTES:
+            break
+    return batch
+
+
+def _lock(root: Path) -> int:
+    """One daemon a data directory: an flock on `<data>/lock`, let go by the kernel whatever happens to us."""
+    descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(descriptor, 20).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise RecordError(f"another esi-room (process {holder or 'unknown'}) writes the record in {root}") from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor

@@ -1,0 +1,138 @@
+"""What a crash or a power cut left at the end of a record, and what the daemon makes of it.
+
+- A last line without its newline, or last lines that do not hold, were never acknowledged to anyone (they lay
+  above the commit point): they are cut, and the octets cut are kept in a file beside the journal.
+- A line that does not hold with sound lines after it is no torn tail: somebody or something changed the record.
+  Nothing is cut; the record stays as it is and the room goes on in a new one, which says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from esi_room.clock import parse_rfc3339
+from esi_room.record.entry import NO_PREVIOUS, VERSION, sha256
+from esi_room.record.reader import journal_path
+
+
+class _Head(msgspec.Struct):
+    v: int
+    record: str
+    seq: int
+    prev: str
+    type: str
+    received: str
+    data: msgspec.Raw
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
+class Found(NamedTuple):
+    """The journal of the room's last record as it was found."""
+
+    lines: int
+    """Sound lines, counted from the first."""
+    size_bytes: int
+    """Octets of these."""
+    prev: str
+    """SHA-256 of the last sound line; of the record before where there is none."""
+    sealed: bool
+    kind: str | None
+    last_received: str | None
+    torn: bytes
+    """What lies behind the sound lines and was never acknowledged."""
+    broken: str | None
+    """Why the record does not hold, where that is no torn tail."""
+
+
+def examine(root: Path, record: str, previous_head: str | None) -> Found:
+    """Read the journal of `record` from its first line. `previous_head`: hash of the last line of the record
+    before, None where that is not to be checked."""
+    try:
+        file = journal_path(root, record).open("rb")
+    except FileNotFoundError:
+        return Found(0, 0, previous_head or NO_PREVIOUS, False, None, None, b"", None)
+    lines, size, prev = 0, 0, previous_head
+    last: _Head | None = None
+    kind: str | None = None
+    with file:
+        for octets in file:
+            head = _sound(octets, record, lines, prev)
+            if head is None:
+                rest = octets + file.read()
+                return _unsound(rest, lines, size, prev, last, kind)
+            if lines == 0:
+                kind = _kind(head)
+            lines, size, prev, last = lines + 1, size + len(octets), sha256(octets), head
+    return _found(lines, size, prev, last, kind, b"", None)
+
+
+def head_of(root: Path, record: str) -> str:
+    """SHA-256 of the last whole line of a record's journal, sound or not; what the next record's `prev` names."""
+    last = b""
+    with journal_path(root, record).open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                last = line
+    return sha256(last) if last else NO_PREVIOUS
+
+
+def _sound(octets: bytes, record: str, seq: int, prev: str | None) -> _Head | None:
+    if not octets.endswith(b"\n"):
+        return None
+    try:
+        head = msgspec.json.decode(octets, type=_Head)
+        parse_rfc3339(head.received)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    fits = head.v == VERSION and head.record == record and head.seq == seq
+    return head if fits and (prev is None or head.prev == prev) else None
+
+
+def _kind(head: _Head) -> str | None:
+    try:
+        return msgspec.json.decode(head.data, type=_Kind).kind
+    except msgspec.MsgspecError:
+        return None
+
+
+def _unsound(rest: bytes, lines: int, size: int, prev: str | None, last: _Head | None, kind: str | None) -> Found:
+    """Torn tail or damage? Sound neighbours behind the unsound line mean damage."""
+    behind = rest.split(b"\n")
+    chained = any(sha256(one + b"\n").encode() in two for one, two in itertools.pairwise(behind) if one)
+    if not chained:
+        return _found(lines, size, prev, last, kind, rest, None)
+    why = f"line {lines + 1} of its journal does not hold, and sound lines follow it"
+    return _found(lines, size, prev, last, kind, b"", why)
+
+
+def _found(
+    lines: int, size: int, prev: str | None, last: _Head | None, kind: str | None, torn: bytes, broken: str | None
+) -> Found:
+    return Found(
+        lines,
+        size,
+        prev or NO_PREVIOUS,
+        last is not None and last.type == "record.sealed",
+        kind,
+        None if last is None else last.received,
+        torn,
+        broken,
+    )
+
+
+def examine_wire(path: Path) -> tuple[int, str, int, int]:
+    """A wire file: its whole lines, the hash of the last, their size in bytes, and the octets torn behind it."""
+    lines, prev, size = 0, NO_PREVIOUS, 0
+    with path.open("rb") as file:
+        for octets in file:
+            if not octets.endswith(b"\n"):
+                return lines, prev, size, len(octets)
+            lines, prev, size = lines + 1, sha256(octets), size + len(octets)
+    return lines, prev, size, 0
