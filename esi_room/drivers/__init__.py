@@ -1,0 +1,1 @@
+"""Serial protocols, one file each, sans-I/O: bytes in, readings out."""
