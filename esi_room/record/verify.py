@@ -1,0 +1,318 @@
+"""Verifying a record. This file stands alone: it uses the standard library and nothing else of this package.
+
+What holds, if `verify_room` finds nothing:
+
+1. Every line of `journal.jsonl` is one JSON object, ended by a newline, of this record, `seq` 0, 1, 2 … with no gap.
+2. Every line's `prev` is the SHA-256 of the octets of the line before it, newline included. The first line's is
+   that of the last line of the room's record before it (64 zeros for the room's first record). Nothing is parsed
+   and written again to check this: `sed -n Np journal.jsonl | sha256sum` is the `prev` of line N+1.
+3. Every record but the room's last ends with `record.sealed`, which says how many lines there are.
+4. Every file under `wire/` is such a chain of its own (`n` 0, 1, 2 …; the first `prev` 64 zeros), and reaches at
+   least as far as the sealed line says.
+5. Every image that the journal names lies under `frames/` with that SHA-256.
+6. `private/identity.json`, where it was not erased, has the SHA-256 that the journal names.
+
+What cannot be seen here: a last line altered, or lines cut off, at the end of the room's newest record. Nothing
+after them names their hash yet; whoever received them over MQTT holds the evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ZEROS = "0" * 64
+MAX_LINE_BYTES = 16 << 20  # a longer "line" is no line: memory stays bounded whatever the file holds
+_RECORD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_DEVICE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_JOURNAL_KEYS = ("v", "record", "seq", "prev", "type", "time", "received", "mono_ns", "source", "data")
+_WIRE_KEYS = ("v", "record", "device", "n", "prev", "received", "mono_ns", "dir", "b64")
+
+Progress = Callable[[int], None]  # called with the number of bytes just read
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The first thing wrong with a file. `line` counts from 1; None where the file as a whole is meant."""
+
+    file: Path
+    line: int | None
+    what: str
+    expected: str | None = None
+    found: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
+        detail = f" (expected {self.expected}, found {self.found})" if self.expected is not None else ""
+        return f"{where}: {self.what}{detail}"
+
+
+@dataclass
+class Report:
+    """What was found in one record. It verifies if `problems` is empty; `notes` break nothing."""
+
+    record: str
+    kind: str | None = None
+    lines: int = 0
+    sealed: bool = False
+    opened: str | None = None
+    closed: str | None = None
+    images: int = 0
+    wire_lines: int = 0
+    head: str = ZEROS
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify_room(data: Path, *, being_written: bool = False, progress: Progress = lambda _: None) -> Iterator[Report]:
+    """Every record of a data directory, oldest first, and the chain across them. `being_written`: a daemon works
+    there now, so an unfinished last line of the newest record is no fault."""
+    head = ZEROS
+    ids = record_ids(data)
+    for record in ids:
+        newest = record == ids[-1]
+        directory = data / "records" / record
+        report = verify_record(
+            directory, head, may_be_open=newest, being_written=newest and being_written, progress=progress
+        )
+        head = report.head
+        yield report
+
+
+def record_ids(data: Path) -> list[str]:
+    """The records of a data directory, oldest first."""
+    folder = data / "records"
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
+
+
+def verify_record(
+    directory: Path,
+    previous_head: str | None,
+    *,
+    may_be_open: bool = True,
+    being_written: bool = False,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
+    hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so."""
+    report = Report(directory.name)
+    if previous_head is None:
+        report.notes.append("the chain to the record before it was not checked")
+    claims = _verify_journal(directory, previous_head, report, progress, being_written=being_written)
+    if report.problems:
+        return report  # what follows a broken line says nothing any more
+    if not report.sealed and not may_be_open:
+        report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
+    _verify_wire(directory, claims.wire, report, progress)
+    _verify_frames(directory, claims.images, report, progress)
+    _verify_identity(directory, claims.identity, report)
+    return report
+
+
+@dataclass
+class _Claims:
+    """What the journal says of the other files."""
+
+    images: dict[str, int] = field(default_factory=dict)  # sha256 -> line
+    wire: dict[str, Any] | None = None
+    identity: tuple[str, int] | None = None
+
+
+def _verify_journal(
+    directory: Path, previous_head: str | None, report: Report, progress: Progress, *, being_written: bool
+) -> _Claims:
+    claims = _Claims()
+    path = directory / "journal.jsonl"
+    if not path.is_file() or path.is_symlink():
+        report.problems.append(Problem(path, None, "there is no journal"))
+        return claims
+    head = previous_head
+    with path.open("rb") as file:
+        for number, octets in enumerate(_lines(file), 1):
+            progress(len(octets))
+            if being_written and not octets.endswith(b"\n"):
+                break
+            entry, problem = _line(path, number, octets, _JOURNAL_KEYS)
+            problem = problem or _linked(path, number, entry, "seq", head, report)
+            if problem is None and report.sealed:
+                problem = Problem(path, number, "a line after record.sealed")
+            if problem is not None:
+                report.problems.append(problem)
+                report.head = _last_head(report.head, octets, file)
+                return claims
+            _note(entry, number, report, claims)
+            head = hashlib.sha256(octets).hexdigest()
+            report.lines, report.head = number, head
+    if report.lines == 0:
+        report.problems.append(Problem(path, None, "the journal is empty"))
+    elif report.sealed and claims.wire is None:
+        report.problems.append(Problem(path, report.lines, "record.sealed does not name the wire files"))
+    return claims
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    while octets := file.readline(MAX_LINE_BYTES):
+        yield octets
+
+
+def _last_head(head: str, octets: bytes, file: Any) -> str:
+    """Behind a broken line nothing is believed, but the next record may still follow the last line as it stands."""
+    for line in itertools.chain([octets], _lines(file)):
+        if line.endswith(b"\n"):
+            head = hashlib.sha256(line).hexdigest()
+    return head
+
+
+def _line(path: Path, number: int, octets: bytes, keys: tuple[str, ...]) -> tuple[dict[str, Any], Problem | None]:
+    """The line as an object, or what is wrong with it as a line."""
+    if not octets.endswith(b"\n"):
+        what = "the line is too long" if len(octets) == MAX_LINE_BYTES else "the last line is cut off"
+        return {}, Problem(path, number, what)
+    try:
+        entry = json.loads(octets.decode("utf-8"), object_pairs_hook=_no_doubles)
+    except (ValueError, RecursionError) as error:
+        return {}, Problem(path, number, f"not one JSON object: {str(error)[:100]}")
+    if not isinstance(entry, dict) or not all(key in entry for key in keys):
+        missing = [k for k in keys if not isinstance(entry, dict) or k not in entry]
+        return {}, Problem(path, number, f"keys are missing: {', '.join(missing)}")
+    if entry["v"] != 1:
+        return {}, Problem(path, number, "another format version", "1", str(entry["v"])[:20])
+    return entry, None
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON allows a key twice; two readers could then read two truths."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return result
+
+
+def _linked(
+    path: Path, number: int, entry: dict[str, Any], counter: str, head: str | None, report: Report
+) -> Problem | None:
+    """Is this the next line of this record, and does it name the one before it?"""
+    if entry["record"] != report.record:
+        return Problem(path, number, "the line belongs to another record", report.record, str(entry["record"])[:40])
+    if entry[counter] != number - 1:
+        return Problem(path, number, f"wrong {counter}", str(number - 1), str(entry[counter])[:40])
+    prev = entry["prev"]
+    if not isinstance(prev, str) or _HASH.fullmatch(prev) is None:
+        return Problem(path, number, "prev is not a SHA-256")
+    if head is not None and prev != head:
+        what = f"line {number - 1} was altered, or lines were removed or inserted before this one"
+        if number == 1 and counter == "seq":
+            what = "does not follow the room's record before it: that record was altered, cut off or removed"
+        return Problem(path, number, what, f"prev {head}", prev)
+    return None
+
+
+def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -> None:
+    data = entry["data"] if isinstance(entry["data"], dict) else {}
+    report.closed = str(entry["time"])
+    match entry["type"]:
+        case "record.opened":
+            report.kind, report.opened = data.get("kind"), str(entry["time"])
+            if data.get("broken"):
+                report.notes.append(f"says of the record before it: {data['broken']}")
+        case "record.recovered" if data.get("cut_bytes"):
+            report.notes.append(
+                f"line {number}: {data['cut_bytes']} bytes of an unfinished write were cut at a restart"
+            )
+        case "record.sealed":
+            report.sealed = True
+            claims.wire = data.get("wire") if isinstance(data.get("wire"), dict) else None
+        case "carm.image" if isinstance(data.get("sha256"), str):
+            claims.images.setdefault(data["sha256"], number)
+        case "procedure.started" if isinstance(data.get("identity_sha256"), str):
+            claims.identity = (data["identity_sha256"], number)
+
+
+def _verify_wire(directory: Path, heads: dict[str, Any] | None, report: Report, progress: Progress) -> None:
+    for path in sorted((directory / "wire").glob("*.jsonl")):
+        problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)
+        if problem is not None:
+            report.problems.append(problem)
+    for device in heads or {}:
+        path = directory / "wire" / f"{device}.jsonl"
+        if _DEVICE.fullmatch(device) is None or not path.is_file():
+            report.problems.append(Problem(path, None, "the wire file that record.sealed names is missing"))
+
+
+def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progress) -> Problem | None:
+    head, count = ZEROS, 0
+    with path.open("rb") as file:
+        for octets in _lines(file):
+            progress(len(octets))
+            if not octets.endswith(b"\n") and not report.sealed:
+                report.notes.append(
+                    f"wire/{path.name}: its last line is not finished (raw bytes above the commit point)"
+                )
+                break
+            entry, problem = _line(path, count + 1, octets, _WIRE_KEYS)
+            problem = problem or _linked(path, count + 1, entry, "n", head, report)
+            if problem is not None:
+                return problem
+            head, count = hashlib.sha256(octets).hexdigest(), count + 1
+    report.wire_lines += count
+    if not report.sealed:
+        return None
+    if not isinstance(sealed, dict):
+        return Problem(path, None, "record.sealed does not name this file")
+    if count != sealed.get("lines") or head != sealed.get("sha256"):
+        expected = f"{sealed.get('lines')} lines, last {sealed.get('sha256')}"
+        return Problem(path, count, "ends elsewhere than record.sealed says", expected, f"{count} lines, last {head}")
+    return None
+
+
+def _verify_frames(directory: Path, images: dict[str, int], report: Report, progress: Progress) -> None:
+    journal = directory / "journal.jsonl"
+    for digest, line in images.items():
+        if _HASH.fullmatch(digest) is None:
+            report.problems.append(Problem(journal, line, "the image's sha256 is not a SHA-256"))
+            continue
+        path = directory / "frames" / f"{digest}.dcm"
+        if not path.is_file() or path.is_symlink():
+            report.problems.append(Problem(path, None, f"the image of journal line {line} is missing"))
+            continue
+        found = _file_digest(path, progress)
+        if found != digest:
+            what = f"the image of journal line {line} was altered"
+            report.problems.append(Problem(path, None, what, digest, found))
+        report.images += 1
+    stray = {p.stem for p in (directory / "frames").glob("*.dcm")} - set(images)
+    if stray:
+        report.notes.append(f"{len(stray)} image(s) under frames/ that no entry names (received, never acknowledged)")
+
+
+def _file_digest(path: Path, progress: Progress) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            progress(len(chunk))
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _verify_identity(directory: Path, claim: tuple[str, int] | None, report: Report) -> None:
+    path = directory / "private" / "identity.json"
+    if claim is None:
+        return
+    digest, line = claim
+    if not path.is_file():
+        report.notes.append("the patient's identity was erased (private/identity.json is not there)")
+    elif _file_digest(path, lambda _: None) != digest:
+        report.problems.append(Problem(path, None, f"is not the identity that journal line {line} names"))

@@ -1,0 +1,203 @@
+"""Verify: every alteration of a record is found and named, and verify itself never falls over."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from esi_room.clock import ManualClock
+from esi_room.events import CarmImage, ClinicalNote, Event, ProcedureStarted
+from esi_room.record.journal import Identity, Journal
+from esi_room.record.verify import record_ids, verify_record, verify_room
+
+IMAGE = b"\0" * 128 + b"DICM" + bytes(range(256)) * 4
+
+
+def _image(digest: str) -> CarmImage:
+    return CarmImage(
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.12.1", sop_instance_uid="1.2.3", study_uid="1.2", series_uid="1.2.1",
+        transfer_syntax_uid="1.2.840.10008.1.2.1", sha256=digest, size_bytes=len(IMAGE), rows=2, columns=2, frames=1,
+        acquired=None, dose={}, peer="OEC_9900@127.0.0.1", duplicate_of=None,
+    )  # fmt: skip
+
+
+async def _build(root: Path) -> None:
+    clock = ManualClock()
+    identity = b'{"name":"Doe^Jane","salt":"00"}'
+    async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
+
+        async def say(data) -> None:
+            clock.advance(1)
+            await journal.commit(Event(source="room", data=data, received=clock.now()))
+
+        await say(ClinicalNote(text="standby", actor="a"))
+        await journal.switch("procedure", "a case")
+        digest = hashlib.sha256(identity).hexdigest()
+        await say(ProcedureStarted(procedure="ESI", origin="staff", identity_sha256=digest))
+        (journal.directory / "private").mkdir(mode=0o700)
+        (journal.directory / "private" / "identity.json").write_bytes(identity)
+        for n in range(4):
+            journal.wire("pump-1").received(clock.now(), b"\x0200I\x03")
+            journal.wire("monitor-1").received(clock.now(), bytes(range(40)))
+            await say(ClinicalNote(text=f"note {n}", actor="a"))
+        (journal.directory / "frames").mkdir(mode=0o700)
+        image = hashlib.sha256(IMAGE).hexdigest()
+        (journal.directory / "frames" / f"{image}.dcm").write_bytes(IMAGE)
+        await say(_image(image))
+        await journal.switch("standby", "the case is over")
+        await say(ClinicalNote(text="standby again", actor="a"))
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("room")
+    asyncio.run(_build(root))
+    assert all(r.ok for r in verify_room(root))
+    return root
+
+
+@pytest.fixture
+def room(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "room"))
+
+
+def _case(root: Path) -> Path:
+    return root / "records" / record_ids(root)[1]
+
+
+def _problems(root: Path) -> list[str]:
+    return [str(p) for report in verify_room(root) for p in report.problems]
+
+
+def _edit(path: Path, change) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(change(lines)))
+
+
+def test_a_whole_room_verifies_and_is_counted(room):
+    standby, case, _ = verify_room(room)
+    assert (case.kind, case.sealed, case.images, case.wire_lines) == ("procedure", True, 1, 8)
+    assert standby.sealed
+    assert case.lines == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "said"),
+    [
+        (lambda ls: [*ls[:3], ls[3].replace(b"note 1", b"note 9"), *ls[4:]], 5, "line 4 was altered"),
+        (lambda ls: [*ls[:3], *ls[4:]], 4, "wrong seq (expected 3, found 4)"),
+        (lambda ls: [*ls[:4], ls[3], *ls[4:]], 5, "wrong seq (expected 4, found 3)"),
+        (lambda ls: [*ls[:3], ls[4], ls[3], *ls[5:]], 4, "wrong seq (expected 3, found 4)"),
+        (lambda ls: ls[:-1], 7, "ends without record.sealed"),
+        (lambda ls: [*ls[:-1], ls[-1][:-20]], 8, "cut off"),
+        (lambda ls: [*ls[:2], b"not json\n", *ls[2:]], 3, "not one JSON object"),
+        (lambda ls: [*ls, ls[-1]], 9, "wrong seq"),
+        (lambda ls: [ls[0].replace(b'"v":1', b'"v":2'), *ls[1:]], 1, "another format version"),
+        (lambda ls: [*ls[:2], b'{"v":1,"seq":9,' + ls[2][1:], *ls[3:]], 3, "twice"),
+        (lambda ls: [*ls[:2], b"[" * 100_000 + b"\n", *ls[2:]], 3, "not one JSON object"),
+        (lambda ls: [], None, "empty"),
+    ],
+    ids="byte removed doubled swapped cut torn garbage after-seal version key-twice deep empty".split(),
+)
+def test_names_the_first_bad_line_and_why(room, change, line, said):
+    path = _case(room) / "journal.jsonl"
+    _edit(path, change)
+    problem = next(verify_record(_case(room), None, may_be_open=False).problems.__iter__())
+    assert said in str(problem)
+    assert problem.line == line
+
+
+def test_the_last_line_of_a_record_is_held_by_the_next_record(room):
+    _edit(_case(room) / "journal.jsonl", lambda ls: [*ls[:-1], ls[-1].replace(b"is over", b"is Over")])
+    assert "does not follow the room's record before it" in _problems(room)[0]
+
+
+def test_a_record_taken_out_of_the_sequence(room):
+    shutil.rmtree(_case(room))
+    assert "does not follow the room's record before it" in _problems(room)[0]
+
+
+def test_images(room):
+    image = next((_case(room) / "frames").iterdir())
+    image.write_bytes(IMAGE[:-1] + b"\0")
+    assert "the image of journal line 7 was altered" in _problems(room)[0]
+    image.unlink()
+    assert "the image of journal line 7 is missing" in _problems(room)[0]
+    image.symlink_to("/etc/hostname")
+    assert "is missing" in _problems(room)[0]
+
+
+def test_wire_files(room):
+    path = _case(room) / "wire" / "pump-1.jsonl"
+    octets = path.read_bytes()
+    path.write_bytes(octets.replace(b'"dir":"rx"', b'"dir":"tx"', 1))
+    assert "line 1 was altered" in _problems(room)[0]
+    path.write_bytes(b"".join(octets.splitlines(keepends=True)[:-1]))
+    assert "ends elsewhere than record.sealed says" in _problems(room)[0]
+    path.unlink()
+    assert "pump-1.jsonl: the wire file that record.sealed names is missing" in _problems(room)[0]
+
+
+def test_an_erased_identity_breaks_nothing_and_a_changed_one_is_found(room):
+    path = _case(room) / "private" / "identity.json"
+    path.write_bytes(b'{"name":"Roe^Richard","salt":"00"}')
+    assert "is not the identity" in _problems(room)[0]
+    path.unlink()
+    reports = list(verify_room(room))
+    assert all(r.ok for r in reports)
+    assert any("erased" in note for note in reports[1].notes)
+
+
+def test_a_torn_line_is_no_fault_while_a_daemon_writes_there(room):
+    newest = room / "records" / record_ids(room)[-1] / "journal.jsonl"
+    newest.write_bytes(newest.read_bytes() + b'{"v":1,"rec')
+    assert "cut off" in _problems(room)[0]
+    assert all(r.ok for r in verify_room(room, being_written=True))
+
+
+def test_a_line_of_many_megabytes_costs_bounded_memory(room, monkeypatch):
+    monkeypatch.setattr("esi_room.record.verify.MAX_LINE_BYTES", 4096)
+    path = _case(room) / "journal.jsonl"
+    path.write_bytes(path.read_bytes() + b"x" * 100_000)
+    assert "too long" in _problems(room)[0]
+
+
+def test_progress_counts_the_bytes_read(room):
+    seen: list[int] = []
+    list(verify_room(room, progress=seen.append))
+    sizes = sum(p.stat().st_size for p in (room / "records").rglob("*") if p.suffix in {".jsonl", ".dcm"})
+    assert sum(seen) == sizes
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_single_byte_changed_anywhere_in_a_sealed_record_is_found(pristine, tmp_path, data):
+    """Of its journal, its wire files and its images; a change that leaves the same octets is none."""
+    room = tmp_path / "room"
+    shutil.rmtree(room, ignore_errors=True)
+    shutil.copytree(pristine, room)
+    files = sorted(p for p in _case(room).rglob("*") if p.is_file())
+    path = data.draw(st.sampled_from(files))
+    octets = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(octets) - 1))
+    octets[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(octets)
+    assert _problems(room)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(octets=st.binary(max_size=300), lines=st.lists(st.dictionaries(st.text(max_size=6), st.integers() | st.none())))
+def test_verify_never_falls_over(pristine, tmp_path, octets, lines):
+    room = tmp_path / "room"
+    shutil.rmtree(room, ignore_errors=True)
+    shutil.copytree(pristine, room)
+    path = _case(room) / "journal.jsonl"
+    path.write_bytes(octets + b"\n".join(json.dumps(line).encode() for line in lines) + b"\n")
+    assert _problems(room)
