@@ -21,7 +21,6 @@ import secrets
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import structlog
 from msgspec import Struct
@@ -29,19 +28,19 @@ from msgspec import Struct
 from esi_room import __version__
 from esi_room.clock import NS, Clock, Stamp, synchronisation
 from esi_room.errors import RecordError, RecordFull
-from esi_room.events import Event, RecordOpened, RecordRecovered, RecordSealed, WireHead
+from esi_room.events import Event, RecordOpened, RecordRecovered, RecordSealed
 from esi_room.record import recovery, wire
 from esi_room.record.disk import Disk
-from esi_room.record.entry import NO_PREVIOUS, Cursor, encode, new_record_id, sha256
-from esi_room.record.reader import JOURNAL, directory, records
+from esi_room.record.entry import NO_PREVIOUS, Cursor, new_record_id, sha256
+from esi_room.record.reader import records
 from esi_room.record.wire import Direction
+from esi_room.record.writing import Kind, OpenRecord
 
 PENDING_BYTES = 64 << 20  # hours of vitals, minutes of everything; a bound, so that a dead disk ends in words
 BATCH_BYTES = 4 << 20  # one write's size: a commit after an outage stays short
 RETRY_S = 1.0
 
 log = structlog.get_logger()
-Kind = Literal["standby", "procedure"]
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -88,106 +87,6 @@ class WireLog:
         self._journal._wire(self._device, "close", stamp, b"")
 
 
-class _File:
-    """One append-only file and how far it is durable (`size`): a failed write is cut back to that."""
-
-    def __init__(self, disk: Disk, path: Path, size: int = 0) -> None:
-        self._disk, self.path, self.size = disk, path, size
-        self._descriptor: int | None = None
-        self._dirty = True  # what a crash left behind `size` is cut at the first write
-
-    def write(self, octets: bytes) -> None:
-        if self._descriptor is None:
-            self._disk.make_directory(self.path.parent)
-            self._descriptor = self._disk.open_append(self.path)
-        if self._dirty:
-            self._disk.truncate(self._descriptor, self.size)
-        self._dirty = True
-        self._disk.write(self._descriptor, octets)
-
-    def sync(self) -> None:
-        if self._descriptor is not None:
-            self._disk.sync(self._descriptor)
-
-    def written(self, count: int) -> None:
-        """The last `count` octets need never be written again."""
-        self.size += count
-        self._dirty = False
-
-    def close(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            self._disk.close(descriptor)
-
-
-class _Record:
-    """One record being written: its chain's head, its files, and what waits for the disk."""
-
-    def __init__(self, root: Path, disk: Disk, record: str, kind: Kind, *, seq: int, prev: str, size: int) -> None:
-        self.id, self.kind, self.seq, self.prev = record, kind, seq, prev
-        self.directory = directory(root, record)
-        self._disk = disk
-        self.journal = _File(disk, self.directory / JOURNAL, size)
-        self.committed_seq = seq
-        self.lines: deque[bytes] = deque()
-        self.chains: dict[str, wire.WireChain] = {}
-        self.wire_files: dict[str, _File] = {}
-        self._wire_waiting: dict[str, bytes] = {}
-        self.wire_unsynced: set[str] = set()
-        self.sealed = False
-
-    def append(self, event: Event) -> tuple[int, int]:
-        """`seq` and size of the new line."""
-        line = encode(event, record=self.id, seq=self.seq, prev=self.prev)
-        self.lines.append(line)
-        self.prev = sha256(line)
-        self.seq += 1
-        return self.seq - 1, len(line)
-
-    def chain(self, device: str) -> wire.WireChain:
-        if device not in self.chains:
-            self.chains[device] = wire.WireChain(self.id, device)
-            self.wire_files[device] = _File(self._disk, self.directory / "wire" / f"{device}.jsonl")
-        return self.chains[device]
-
-    def take_wire(self) -> dict[str, bytes]:
-        """The wire lines that wait for the disk, by device."""
-        self._encode_wire()
-        taken, self._wire_waiting = self._wire_waiting, {}
-        return taken
-
-    def give_back_wire(self, taken: dict[str, bytes]) -> None:
-        """A write failed: these wait again, before what came meanwhile."""
-        for device, octets in taken.items():
-            self._wire_waiting[device] = octets + self._wire_waiting.get(device, b"")
-
-    def wire_heads(self) -> dict[str, WireHead]:
-        self._encode_wire()
-        return {device: chain.head for device, chain in sorted(self.chains.items())}
-
-    @property
-    def work_left(self) -> bool:
-        return bool(self.lines or self._wire_waiting or any(c.waiting_bytes for c in self.chains.values()))
-
-    def _encode_wire(self) -> None:
-        for device, chain in self.chains.items():
-            octets = chain.take()
-            if octets:
-                self._wire_waiting[device] = self._wire_waiting.get(device, b"") + octets
-
-    def adopt_wire(self, path: Path) -> int:
-        """Go on with a wire file that a crash left; returns the octets torn off its end."""
-        lines, prev, size, torn = recovery.examine_wire(path)
-        device = path.stem
-        self.chains[device] = wire.WireChain(self.id, device, lines=lines, prev=prev)
-        self.wire_files[device] = _File(self._disk, path, size)
-        return torn
-
-    def close(self) -> None:
-        for file in (self.journal, *self.wire_files.values()):
-            file.close()
-
-
 class Journal:
     """A room's record, open for writing: `async with Journal.open(…) as journal`."""
 
@@ -196,7 +95,7 @@ class Journal:
         self.problem: str | None = None
         self._clock, self._identity, self._disk, self._lock = clock, identity, disk, lock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._records: deque[_Record] = deque()  # the last one is open; those before it are being finished
+        self._records: deque[OpenRecord] = deque()  # the last one is open; those before it are being finished
         self._pending_bytes = 0
         self._appended = 0  # events ever appended by this process, and how many of them are durable
         self._durable = 0
@@ -249,7 +148,9 @@ class Journal:
 
     def _reopen(self, record: str, found: recovery.Found, previous: str | None) -> None:
         kind: Kind = "procedure" if found.kind == "procedure" else "standby"
-        reopened = _Record(self.root, self._disk, record, kind, seq=found.lines, prev=found.prev, size=found.size_bytes)
+        reopened = OpenRecord(
+            self.root, self._disk, record, kind, seq=found.lines, prev=found.prev, size=found.size_bytes
+        )
         kept = self._keep_torn(reopened, found)
         wire_cut = {}
         for path in sorted((reopened.directory / "wire").glob("*.jsonl")):
@@ -269,7 +170,7 @@ class Journal:
         )
         self.append(self._own(recovered))
 
-    def _keep_torn(self, record: _Record, found: recovery.Found) -> str | None:
+    def _keep_torn(self, record: OpenRecord, found: recovery.Found) -> str | None:
         if not found.torn:
             return None
         name = f"torn-{found.lines}-{sha256(found.torn)[:8]}"
@@ -278,7 +179,7 @@ class Journal:
 
     def _open_record(self, kind: Kind, *, previous: str | None, prev: str, broken: str | None) -> None:
         record = new_record_id(self._clock.now().wall_ns, previous, secrets.token_hex(2))
-        self._records.append(_Record(self.root, self._disk, record, kind, seq=0, prev=prev, size=0))
+        self._records.append(OpenRecord(self.root, self._disk, record, kind, seq=0, prev=prev, size=0))
         self._append_opened(kind, previous, broken)
 
     def _append_opened(self, kind: Kind, previous: str | None, broken: str | None) -> None:
@@ -439,7 +340,7 @@ class Journal:
             self._acknowledge(record, batch)
         return True
 
-    def _write(self, record: _Record, octets: bytes, wire_lines: dict[str, bytes]) -> None:
+    def _write(self, record: OpenRecord, octets: bytes, wire_lines: dict[str, bytes]) -> None:
         """In the writer's thread: wire lines first, then journal lines, then the commit."""
         for device in list(wire_lines):
             file = record.wire_files[device]
@@ -455,17 +356,17 @@ class Journal:
             self._last_sync_ns = now_ns
             self._sync_wire(record)
 
-    def _sync_wire(self, record: _Record) -> None:
+    def _sync_wire(self, record: OpenRecord) -> None:
         for device in list(record.wire_unsynced):
             record.wire_files[device].sync()
             record.wire_unsynced.discard(device)
 
-    def _finish(self, record: _Record) -> None:
+    def _finish(self, record: OpenRecord) -> None:
         with contextlib.suppress(OSError):  # every journal line is durable; the sealed line names the wire's heads
             self._sync_wire(record)
         record.close()
 
-    def _acknowledge(self, record: _Record, batch: list[bytes]) -> None:
+    def _acknowledge(self, record: OpenRecord, batch: list[bytes]) -> None:
         self._committed = Cursor(record.id, record.committed_seq, record.journal.size)
         self._durable += len(batch)
         self._pending_bytes -= sum(map(len, batch))

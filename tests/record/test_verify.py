@@ -104,7 +104,20 @@ def test_a_whole_room_verifies_and_is_counted(room):
         (lambda ls: [*ls[:2], b"[" * 100_000 + b"\n", *ls[2:]], 3, "not one JSON object"),
         (lambda ls: [], None, "empty"),
     ],
-    ids="byte removed doubled swapped cut torn garbage after-seal version key-twice deep empty".split(),
+    ids=[
+        "byte",
+        "removed",
+        "doubled",
+        "swapped",
+        "cut",
+        "torn",
+        "garbage",
+        "after-seal",
+        "version",
+        "key-twice",
+        "deep",
+        "empty",
+    ],
 )
 def test_names_the_first_bad_line_and_why(room, change, line, said):
     path = _case(room) / "journal.jsonl"
