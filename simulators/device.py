@@ -36,7 +36,6 @@ class SerialDevice:
 
     BAUD: ClassVar[int]
     BITS_PER_BYTE: ClassVar[int] = 10
-    ACTIONS: ClassVar[Mapping[str, Action]]
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class SerialDevice:
         self._offset_s = clock_offset_s
         self._drift_ppm = drift_ppm
         self._bad_date_message = bad_date_message
-        self._started_s = time.monotonic()
+        self._started_wall_s = time.time()
         self._stamped = 0
         self._power = asyncio.Event()
         self._power.set()
@@ -147,7 +146,16 @@ class SerialDevice:
         self._stamped += 1
         if self._stamped == self._bad_date_message:
             return FLAT_BATTERY
-        drift_s = (time.monotonic() - self._started_s) * self._drift_ppm / 1e6
-        return datetime.fromtimestamp(time.time() + self._offset_s + drift_s, UTC)
+        return self.device_time(time.time())
 
-    ACTIONS = {"unplug": unplug, "replug": replug, "power_off": power_off, "power_on": power_on}
+    def device_time(self, wall_s: float) -> datetime:
+        """What the device's own clock said, or says, when it is `wall_s` Unix seconds."""
+        drift_s = (wall_s - self._started_wall_s) * self._drift_ppm / 1e6
+        return datetime.fromtimestamp(wall_s + self._offset_s + drift_s, UTC)
+
+    ACTIONS: ClassVar[Mapping[str, Action]] = {
+        "unplug": unplug,
+        "replug": replug,
+        "power_off": power_off,
+        "power_on": power_on,
+    }

@@ -119,6 +119,10 @@ class SerialEnd:
             # Polling, because a pty that no client has open keeps an event loop busy with hang-ups.
             await asyncio.sleep(BUSY_POLL_S if self.listening else IDLE_POLL_S)
 
+    def discard_input(self) -> bytes:
+        """Take and return what came in and was not read: a device that is busy does not hear."""
+        return self._read_now()
+
     async def send(self, octets: bytes) -> Sent:
         """Send a frame at the pace of the line; returns when its last octet is out."""
         async with self._sending:

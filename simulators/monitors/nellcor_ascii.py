@@ -35,10 +35,9 @@ class NellcorAscii(Oximeter):
     _lines_left: int | None = None
     """Data lines until the next header; None right after power-on."""
 
-    async def power_off(self) -> None:
-        """Cut the power; the next power-on begins a page."""
-        await super().power_off()
+    async def _session(self) -> None:
         self._lines_left = None
+        await super()._session()
 
     def print_out(self, probe: Probe) -> bytes:
         """One data line, after a header where a page begins."""
@@ -48,8 +47,6 @@ class NellcorAscii(Oximeter):
             self._lines_left = LINES_PER_HEADER
         self._lines_left -= 1
         return heading + data_line(self.device_now(), probe).encode() + b"\r\n"
-
-    ACTIONS = {**Oximeter.ACTIONS, "power_off": power_off}
 
 
 def header() -> bytes:

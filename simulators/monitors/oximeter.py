@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
-from simulators.device import SerialDevice
+from simulators.device import Action, SerialDevice
 from simulators.patient import Vitals
 
 HOLD_S = 4.0
@@ -117,7 +118,7 @@ class Oximeter(SerialDevice):
         while True:
             self.note("received", octets=(await self.port.read()).hex(" "))
 
-    ACTIONS = {
+    ACTIONS: ClassVar[Mapping[str, Action]] = {
         **SerialDevice.ACTIONS,
         "finger_off": finger_off,
         "finger_on": finger_on,
