@@ -6,6 +6,7 @@
     ├── RecordError           whoever runs the machine: the record cannot be written (disk full, I/O error)
     │   └── RecordFull        ... and so much is waiting already that this entry was not taken
     ├── BrokenRecord          the auditor: the record does not verify; says which line and why
+    ├── CommandRefused        whoever gave a command: why it cannot be carried out now, and what would do
     └── BrokerError           whoever runs the broker: refused, gone, or not to be found
 
 Bad bytes from a device are no exception: they are data, counted and recorded (`device.rejected`).
@@ -38,6 +39,10 @@ class RecordFull(RecordError):
 
 class BrokenRecord(EsiRoomError):
     """A record that does not verify was asked for something that needs a whole one."""
+
+
+class CommandRefused(EsiRoomError):
+    """The command cannot be carried out now; the text says why and what would do."""
 
 
 class BrokerError(EsiRoomError):
