@@ -1,0 +1,124 @@
+"""`esi-room verify`: does a record, or a whole room, hold?"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from esi_room.record.verify import Report, head_before, record_ids, verify_record, verify_room
+
+LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
+
+EXAMPLE = """\b
+Example:
+  esi-room verify data
+  esi-room verify data/records/20261123T093000Z-1f2e
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a record, for programs.")
+def command(path: Path, *, as_json: bool) -> None:
+    """Verify a record, or every record of a data directory and the chain across them.
+
+    Says the first bad line and why. Exit status 0: all holds; 1: something does not; 2: there is no record.
+    """
+    reports = []
+    with _bar(path) as progress:
+        task = progress.add_task("verifying", total=_size(path))
+        for report in _reports(path, lambda count: progress.advance(task, count)):
+            reports.append(report)
+            if not as_json:
+                progress.console.print(_line(report), highlight=False, soft_wrap=True)
+            else:
+                click.echo(json.dumps(_as_dict(report)))
+    if not reports:
+        raise click.UsageError(f"{path} holds no record (a data directory has a folder `records`)")
+    broken = sum(not report.ok for report in reports)
+    if not as_json:
+        click.echo(_verdict(reports, broken))
+    sys.exit(1 if broken else 0)
+
+
+def _reports(path: Path, progress: Callable[[int], None]) -> Iterator[Report]:
+    if (path / "journal.jsonl").exists():
+        record = path.resolve()
+        newest = record.parent.name != "records" or record.name == record_ids(record.parent.parent)[-1]
+        being_written = newest and _being_written(record.parent.parent)
+        yield verify_record(
+            record, head_before(record), may_be_open=newest, being_written=being_written, progress=progress
+        )
+        return
+    yield from verify_room(path, being_written=_being_written(path), progress=progress)
+
+
+def _being_written(data: Path) -> bool:
+    """Does a daemon hold the lock of this data directory?"""
+    try:
+        with (data / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _size(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.suffix in {".jsonl", ".dcm"})
+
+
+def _bar(path: Path) -> Progress:
+    console = Console()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal or _size(path) < LONG_WORK_BYTES,
+    )
+
+
+def _line(report: Report) -> str:
+    if not report.ok:
+        return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {problem}" for problem in report.problems)
+    state = "sealed" if report.sealed else "open"
+    what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
+    notes = "".join(f"\n        note: {note}" for note in report.notes)
+    return f"[green]holds[/]   {report.record}  {report.kind or '?':9}  {state:6}  {what}{notes}"
+
+
+def _verdict(reports: list[Report], broken: int) -> str:
+    if broken:
+        return f"{broken} of {len(reports)} record(s) DO NOT HOLD."
+    return f"All {len(reports)} record(s) hold: nothing was altered, removed or inserted."
+
+
+def _as_dict(report: Report) -> dict[str, object]:
+    return {
+        "record": report.record,
+        "ok": report.ok,
+        "kind": report.kind,
+        "sealed": report.sealed,
+        "entries": report.lines,
+        "images": report.images,
+        "wire_lines": report.wire_lines,
+        "head": report.head,
+        "opened": report.opened,
+        "closed": report.closed,
+        "problems": [
+            {"file": str(p.file), "line": p.line, "what": p.what, "expected": p.expected, "found": p.found}
+            for p in report.problems
+        ],
+        "notes": report.notes,
+    }

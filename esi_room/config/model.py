@@ -1,0 +1,208 @@
+"""What `room.toml` may hold: a class a table, a field a key.
+
+Rules of this file:
+- A field's description says what is allowed, in words fit to follow "allowed: ": mistakes are reported with it and
+  the JSON Schema carries it into editors.
+- Defaults are closed: loopback listeners, no DICOM peer, nobody let in who was not named.
+- No secret stands in the file: `password_file` and `password_env` say where it is.
+- What spans several keys is checked in `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from esi_room.config.values import (
+    AE_TITLE_MAX_CHARACTERS,
+    EMBEDDED,
+    AETitle,
+    BrokerUrl,
+    DevicePort,
+    Directory,
+    ExistingFile,
+    Listen,
+    Network,
+    TimeZone,
+)
+from esi_room.drivers import registry
+from esi_room.drivers.contract import Driver
+from esi_room.errors import ConfigurationError
+from esi_room.line import LineSettings
+
+# A topic level that people can still read in a list. Brokers take far longer ones.
+ID_MAX_CHARACTERS = 32
+# Room for a prefix around a room's id; every broker we know takes it, though MQTT 3.1.1 promises only 23.
+CLIENT_ID_MAX_CHARACTERS = 64
+# A password file holds one line: anything much longer is another file named by mistake.
+PASSWORD_MAX_BYTES = 4096
+
+_ID_PATTERN = rf"^[A-Za-z0-9_-]{{1,{ID_MAX_CHARACTERS}}}$"
+_CLIENT_ID_PATTERN = rf"^[A-Za-z0-9_-]{{1,{CLIENT_ID_MAX_CHARACTERS}}}$"
+_ID_IN_WORDS = f"1 to {ID_MAX_CHARACTERS} of A-Z a-z 0-9 _ - (it becomes a level of MQTT topics)"
+_LISTEN_IN_WORDS = "ADDRESS:PORT, such as 127.0.0.1:{port} for this machine alone or 0.0.0.0:{port} for the network"
+_AE_IN_WORDS = f"1 to {AE_TITLE_MAX_CHARACTERS} printable ASCII characters, no backslash, no space at either end"
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are mistakes, and `1` is not `"1"`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Room(Table):
+    """The room itself."""
+
+    id: str = Field(pattern=_ID_PATTERN, description=_ID_IN_WORDS)
+    timezone: TimeZone = Field(
+        description='a name of the IANA time zone database, such as "Europe/Berlin" or "America/New_York"'
+    )
+    data: Directory = Field(
+        description="the directory that the records are kept in; relative to this file; made where it is absent"
+    )
+
+
+class Mqtt(Table):
+    """Where events go out and commands come in."""
+
+    url: BrokerUrl = Field(
+        description='mqtt://HOST:PORT, mqtts:// (TLS), ws:// or wss:// (WebSocket); or "embedded": a broker of its own'
+    )
+    username: str | None = Field(
+        default=None, min_length=1, description="the user name that the broker knows this room by"
+    )
+    password_file: ExistingFile | None = Field(
+        default=None, description="a file whose first line is the password; relative to this file"
+    )
+    password_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="the name of the environment variable that holds the password",
+    )
+    ca_file: ExistingFile | None = Field(
+        default=None, description="certificates (PEM) of whoever signed the broker's; the system's own where absent"
+    )
+    cert_file: ExistingFile | None = Field(default=None, description="this room's certificate (PEM), with key_file")
+    key_file: ExistingFile | None = Field(default=None, description="the private key of cert_file (PEM, not encrypted)")
+    client_id: str | None = Field(
+        default=None,
+        pattern=_CLIENT_ID_PATTERN,
+        description=f'1 to {CLIENT_ID_MAX_CHARACTERS} of A-Z a-z 0-9 _ -; "esi-room-" and the room\'s id where absent',
+    )
+    listen: Listen = Field(
+        default=Listen("127.0.0.1:1883"), description=f"embedded broker: {_LISTEN_IN_WORDS.format(port=1883)}"
+    )
+    websocket_listen: Listen | None = Field(
+        default=None,
+        description=f"embedded broker, for browsers: {_LISTEN_IN_WORDS.format(port=9001)}; none where absent",
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the daemon starts a broker of its own."""
+        return self.url == EMBEDDED
+
+    def password(self, environ: Mapping[str, str]) -> str | None:
+        """The password, read now; None where there is none. ConfigurationError where it cannot be had."""
+        if self.password_env is not None:
+            if self.password_env not in environ:
+                raise ConfigurationError([f"mqtt.password_env: the environment holds no {self.password_env}"])
+            return environ[self.password_env]
+        if self.password_file is None:
+            return None
+        try:
+            octets = self.password_file.read_bytes()[:PASSWORD_MAX_BYTES]
+            password = octets.decode().splitlines()[0]
+        except (OSError, UnicodeDecodeError, IndexError) as problem:
+            raise ConfigurationError([f"mqtt.password_file: {self.password_file}: {problem}"]) from problem
+        return password
+
+
+class CarmPeer(Table):
+    """A C-arm (or workstation) that may connect: both its AE title and its address must fit."""
+
+    ae_title: AETitle = Field(description=f"its AE title as it stands in its DICOM settings: {_AE_IN_WORDS}")
+    address: Network = Field(description="its IP address, such as 10.1.2.3, or a network, such as 10.1.2.0/24")
+
+
+class CarmLimits(Table):
+    """Bounds on what the DICOM peers may cost; the listener has its own where a key is absent."""
+
+    associations: int | None = Field(default=None, ge=1, description="associations at once, from all peers; at least 1")
+    connections_per_address: int | None = Field(
+        default=None, ge=1, description="connections at once from one peer; at least 1"
+    )
+    idle_timeout_s: float | None = Field(
+        default=None, gt=0, description="seconds an association may be silent; above 0"
+    )
+    association_timeout_s: float | None = Field(
+        default=None, gt=0, description="seconds an association may last, whatever it does; above 0"
+    )
+    object_bytes: int | None = Field(default=None, ge=1, description="bytes of the largest object taken; at least 1")
+    disk_reserve_bytes: int | None = Field(
+        default=None, ge=0, description="bytes of free disk that images leave to the record; at least 0"
+    )
+
+
+class Carm(Table):
+    """The DICOM side. Without this table the room takes no images."""
+
+    ae_title: AETitle = Field(description=f"the AE title that the C-arm sends to: {_AE_IN_WORDS}")
+    listen: Listen = Field(default=Listen("127.0.0.1:11112"), description=_LISTEN_IN_WORDS.format(port=11112))
+    peer: tuple[CarmPeer, ...] = Field(default=(), strict=False, description="tables [[carm.peer]], one for each peer")
+    limits: CarmLimits = Field(default=CarmLimits(), description="the table [carm.limits]")
+
+
+class Device(Table):
+    """A monitor or pump on a line of its own."""
+
+    id: str = Field(pattern=_ID_PATTERN, description=_ID_IN_WORDS)
+    driver: str = Field(description='a driver\'s name, from the list that "esi-room drivers" prints')
+    port: DevicePort = Field(
+        description="/dev/serial/by-id/…, another device path, socket://HOST:PORT or rfc2217://HOST:PORT"
+    )
+    listen_only: bool = Field(default=False, description="true: nothing is ever sent (a receive-only cable)")
+    line: dict[str, Any] = Field(default={}, description="line settings that differ from the driver's")
+    options: dict[str, Any] = Field(default={}, description='the driver\'s options, from "esi-room drivers NAME"')
+
+    def make(self) -> Driver:
+        """The driver, with this device's options."""
+        module = registry.load(self.driver)
+        return module.make(msgspec.convert(self.options, module.Options))
+
+    def settings(self, driver: Driver) -> LineSettings:
+        """The driver's line settings with this device's own on top."""
+        return msgspec.structs.replace(driver.info.line, **self.line)
+
+
+class Display(Table):
+    """The pages for displays. Read and checked now; the pages come with the web output."""
+
+    listen: Listen = Field(default=Listen("127.0.0.1:8080"), description=_LISTEN_IN_WORDS.format(port=8080))
+
+
+class RoomFile(Table):
+    """All that a `room.toml` may hold."""
+
+    room: Room = Field(description="the table [room] with id, timezone and data")
+    mqtt: Mqtt = Field(description="the table [mqtt] with url")
+    carm: Carm | None = Field(default=None, description="the table [carm] with ae_title")
+    device: tuple[Device, ...] = Field(default=(), strict=False, description="tables [[device]], one for each device")
+    display: Display | None = Field(default=None, description="the table [display] with listen")
+
+
+class RoomConfig(RoomFile):
+    """A room's configuration without a mistake in it, and the file it came from."""
+
+    path: Path
+    sha256: str
+    """Of the file's octets, in hex: what records name as `configuration_sha256`."""
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client id."""
+        return self.mqtt.client_id or f"esi-room-{self.room.id}"

@@ -1,0 +1,142 @@
+"""Mistakes that no single key shows: what must fit together.
+
+These look at what `tomllib` read, not at the checked tables, so that they are found together with all others;
+a value of the wrong type is passed over here, because the tables name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from esi_room.config.lines import Path
+from esi_room.config.model import Carm, Display, Mqtt
+from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen, split_url
+from esi_room.config.words import shown
+
+# Sources of entries that are no devices: a device of this name could not be told from them in the record.
+RESERVED_IDS = ("room", "carm")
+
+
+class Mistake(NamedTuple):
+    """Where, and what is wrong."""
+
+    path: Path
+    text: str
+
+
+def mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Everything in `raw` that does not fit together, drivers and their options left aside."""
+    mqtt = table(raw, "mqtt")
+    yield from _broker(mqtt)
+    yield from _login(mqtt)
+    yield from _listeners(raw)
+    yield from _reserved(raw)
+    yield from _twice(raw, ("device",), ("id",))
+    yield from _twice(raw, ("device",), ("port",))
+    yield from _twice(raw, ("carm", "peer"), ("ae_title", "address"))
+
+
+def table(raw: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The table at `keys`; an empty one where there is none."""
+    found: Any = raw
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def tables(raw: dict[str, Any], *keys: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each of the tables `[[keys]]`, with its path."""
+    found = table(raw, *keys[:-1]).get(keys[-1])
+    for index, one in enumerate(found if isinstance(found, list) else []):
+        if isinstance(one, dict):
+            yield (*keys, index), one
+
+
+def _broker(mqtt: dict[str, Any]) -> Iterator[Mistake]:
+    """Keys that this kind of broker has no use for."""
+    url = mqtt.get("url")
+    if not isinstance(url, str):
+        return
+    parts = split_url(url)
+    known = url == EMBEDDED or (parts is not None and parts.scheme in DEFAULT_PORTS)
+    for key in ("ca_file", "cert_file", "key_file"):
+        if key in mqtt and known and (parts is None or parts.scheme not in TLS_SCHEMES):
+            yield Mistake(("mqtt", key), f"mqtt.{key} is for TLS, which only mqtts:// and wss:// use")
+    for key in ("listen", "websocket_listen"):
+        if key in mqtt and url != EMBEDDED:
+            yield Mistake(("mqtt", key), f'mqtt.{key} is for the embedded broker, url = "embedded"')
+
+
+def _login(mqtt: dict[str, Any]) -> Iterator[Mistake]:
+    passwords = [key for key in ("password_file", "password_env") if key in mqtt]
+    if len(passwords) == 2:
+        yield Mistake(("mqtt", "password_env"), "mqtt.password_env besides password_file; allowed: one of them")
+    if passwords and "username" not in mqtt:
+        yield Mistake(("mqtt", passwords[0]), f"mqtt.{passwords[0]} without username; both are needed")
+    if "username" in mqtt and not passwords:
+        yield Mistake(("mqtt", "username"), "mqtt.username without password_file or password_env")
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if key in mqtt and other not in mqtt:
+            yield Mistake(("mqtt", key), f"mqtt.{key} without {other}; both are needed")
+    if mqtt.get("url") == EMBEDDED and "username" not in mqtt:
+        for key in ("listen", "websocket_listen"):
+            address = _listen(mqtt.get(key))
+            if address is not None and not address.loopback:
+                yield Mistake(
+                    ("mqtt", key),
+                    f"mqtt.{key} = {shown(address)} opens the broker to the network without a password; "
+                    "allowed: a loopback address, or username with password_file or password_env",
+                )
+
+
+def _listen(value: Any) -> Listen | None:
+    try:
+        return Listen(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _listeners(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Two listeners on one port, defaults included."""
+    embedded = table(raw, "mqtt").get("url") == EMBEDDED
+    places = (
+        ("carm", "listen", Carm, "carm" in raw),
+        ("mqtt", "listen", Mqtt, embedded),
+        ("mqtt", "websocket_listen", Mqtt, embedded),
+        ("display", "listen", Display, "display" in raw),
+    )
+    taken: dict[int, str] = {}
+    for section, key, model, used in places:
+        address = _listen(table(raw, section).get(key, model.model_fields[key].default))
+        if address is None or not used:
+            continue
+        name = f"{section}.{key}"
+        if address.port in taken:
+            text = (
+                f"{name} = {shown(address)}: {taken[address.port]} has port {address.port}; allowed: a port of its own"
+            )
+            yield Mistake((section, key), text)
+        taken.setdefault(address.port, name)
+
+
+def _reserved(raw: dict[str, Any]) -> Iterator[Mistake]:
+    for path, device in tables(raw, "device"):
+        if device.get("id") in RESERVED_IDS:
+            others = " and ".join(RESERVED_IDS)
+            text = f"device.id = {shown(device['id'])} names a part of the room; allowed: any but {others}"
+            yield Mistake((*path, "id"), text)
+
+
+def _twice(raw: dict[str, Any], keys: Path, what: tuple[str, ...]) -> Iterator[Mistake]:
+    """Tables of one array that agree in all of `what`."""
+    names = tuple(str(key) for key in keys)
+    seen: set[tuple[str, ...]] = set()
+    for path, one in tables(raw, *names):
+        values = tuple(value for key in what if isinstance(value := one.get(key), str))
+        if len(values) < len(what):
+            continue
+        if values in seen:
+            said = " with ".join(f"{'.'.join(names)}.{key} = {shown(one[key])}" for key in what)
+            yield Mistake((*path, what[0]), f"{said} stands in another [[{'.'.join(names)}]] already")
+        seen.add(values)
