@@ -291,13 +291,15 @@ class Journal:
             self._release()
 
     async def _write_for_ever(self) -> None:
-        while not self._closed:
-            await self._wake.wait()
-            self._wake.clear()
+        while True:
             while self._work_left():
                 if not await self._commit_some() and self._stopping():
                     log.error("record_closed_unwritten", reason=self.problem, waiting_bytes=self._pending_bytes)
                     return
+            if self._stopping():
+                break
+            await self._wake.wait()
+            self._wake.clear()
         with contextlib.suppress(OSError):
             await self._in_thread(self._sync_wire, self._records[-1])
 

@@ -98,6 +98,17 @@ def record_ids(data: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
 
 
+def head_before(directory: Path) -> str | None:
+    """Hash of the last line of the record before the one in `directory`; None if it was taken out of its room."""
+    if directory.parent.name != "records":
+        return None
+    before = [record for record in record_ids(directory.parent.parent) if record < directory.name]
+    if not before:
+        return ZEROS
+    with (directory.parent / before[-1] / "journal.jsonl").open("rb") as file:
+        return _last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
+
+
 def verify_record(
     directory: Path,
     previous_head: str | None,
