@@ -69,6 +69,7 @@ class SerialDevice:
         try:
             while True:
                 await self._power.wait()
+                self.port.discard_input()  # nobody heard what came while it was off
                 self._session_task = asyncio.create_task(self._session(), name=f"{self.name} session")
                 await asyncio.wait([self._session_task])
                 if not self._session_task.cancelled():

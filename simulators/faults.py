@@ -40,7 +40,7 @@ class Faults:
         for part in filter(None, text.replace(" ", "").split(",")):
             name, _, count = part.partition("=")
             if name not in known or not count.isdecimal():
-                raise ValueError(f"fault {part!r}: one of {', '.join(f'{known_name}=N' for known_name in known)}")
+                raise ValueError(f"fault {part!r}: must be name=N, one frame or byte in N; names: {', '.join(known)}")
             rates[known[name]] = int(count)
         return cls(**rates)
 

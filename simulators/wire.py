@@ -60,6 +60,8 @@ class SerialEnd:
         self._sending = asyncio.Lock()
         self._line_free_s = 0.0
         self._master: int | None = None
+        self._next: tuple[int, str] | None = None
+        """The pty that the next `replug` shows."""
         self.replug()
 
     @property
@@ -84,31 +86,26 @@ class SerialEnd:
         return bool(termios.tcgetattr(self._master)[OUTPUT_SPEED] == BAUD_CODES[self.baud])
 
     def replug(self) -> None:
-        """A new port behind the same name. Nothing happens if it is plugged in."""
-        if self._master is not None:
-            return
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        attributes = termios.tcgetattr(slave)
-        attributes[4] = attributes[5] = BAUD_CODES[UNSET_BAUD]
-        termios.tcsetattr(slave, termios.TCSANOW, attributes)
-        target = os.ttyname(slave)
-        os.close(slave)  # from now on the kernel tells whether a client has the port open
-        os.set_blocking(master, False)
-        self._master = master
-        self._point_at(target)
+        """A new port behind the same name. Does nothing if it is plugged in."""
+        if self._master is None:
+            self._master, target = self._next or _open_pty()
+            self._next = None
+            self._point_at(target)
 
     def unplug(self) -> None:
-        """The adapter is gone: no name, and the client's file is dead. Nothing happens if it is out already."""
-        if self._master is None:
-            return
-        self.path.unlink(missing_ok=True)
-        os.close(self._master)
-        self._master = None
+        """The adapter is gone: no name, and the client's file is dead. Does nothing if it is out already."""
+        if self._master is not None:
+            self._next = _open_pty()  # while the old one is there, so that the next has another number
+            self.path.unlink(missing_ok=True)
+            os.close(self._master)
+            self._master = None
 
     def close(self) -> None:
-        """The simulator ends."""
+        """The simulator ends: unplugged for good."""
         self.unplug()
+        if self._next is not None:
+            os.close(self._next[0])
+            self._next = None
 
     async def read(self) -> bytes:
         """The next octets from the client; waits through unplugging. Octets at the wrong baud rate are dropped."""
@@ -121,7 +118,10 @@ class SerialEnd:
 
     def discard_input(self) -> bytes:
         """Take and return what came in and was not read: a device that is busy does not hear."""
-        return self._read_now()
+        octets = b""
+        while chunk := self._read_now():
+            octets += chunk
+        return octets
 
     async def send(self, octets: bytes) -> Sent:
         """Send a frame at the pace of the line; returns when its last octet is out."""
@@ -168,3 +168,16 @@ class SerialEnd:
         if self.path.is_symlink():
             self.path.unlink()
         self.path.symlink_to(target)
+
+
+def _open_pty() -> tuple[int, str]:
+    """The master of a new pty, set up as a serial port nobody has configured, and the name of its slave."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    attributes = termios.tcgetattr(slave)
+    attributes[4] = attributes[5] = BAUD_CODES[UNSET_BAUD]
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    name = os.ttyname(slave)
+    os.close(slave)  # from now on the kernel tells whether a client has the port open
+    os.set_blocking(master, False)
+    return master, name

@@ -12,52 +12,23 @@ Trends (record types 2 and 3) are not served: nothing in this room asks for them
 from __future__ import annotations
 
 import asyncio
-import struct
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from simulators.device import Action, SerialDevice
 from simulators.monitors import dri_records as dri
 from simulators.monitors import dri_values
-from simulators.monitors.bedside import COLOURS, Alarm, Bedside, CuffMode
+from simulators.monitors.bedside import COLOURS, Bedside, CuffMode
+from simulators.monitors.dri_subscription import Subscription
 from simulators.monitors.waves import CHANNELS, Waves
 
 SERVE_EVERY_S = 0.02  # how often the monitor looks what is due
 WATCH_EVERY_S = 0.25
 WAVE_BLOCK_S = 0.25
-WAVE_DELAY_S = (0.2, 0.9)  # specification: within 1 s of the request
-WAVE_SAMPLES_MAX = 600  # a second, all waveforms together
-VALUES_MIN_S = 5
-VALUES_DELAY_S = (0.1, 0.6)
 VALUES_JITTER_S = 0.05
 ALARM_MIN_S = 2.0
-ALARM_LEVEL = 10  # DRI level from which alarms are sent
 SILENCE_2_MIN = 5
-
-VALUES_REQUEST = struct.Struct("<BhIh")  # record type, interval, classes, reserved
-WAVE_REQUEST = struct.Struct("<hh8s")  # 0 start or 1 stop, reserved, types ended by FF
-ALARM_REQUEST = struct.Struct("<h")  # 0 once, 2 enter, 3 leave the differential mode
-NO_BASIC, WITH_EXT1, WITH_EXT2, WITH_EXT3 = 1, 2, 4, 8
-
-
-@dataclass
-class Subscription:
-    """What the host asked for since the line came up. A due time of None is: not at all."""
-
-    values_every_s: int = 0
-    values_due_s: float | None = None
-    classes: int = 0
-    single_at_s: float | None = None
-    waves: tuple[int, ...] = ()
-    waves_due_s: float = 0.0
-    wave_gap: bool = True
-    alarms_differential: bool = False
-    alarms_due_s: float | None = None
-    alarms_sent_s: float = 0.0
-    alarms_said: list[Alarm] = field(default_factory=list)
-    silence_said: bool = False
 
 
 class GeDri(SerialDevice):
@@ -174,62 +145,11 @@ class GeDri(SerialDevice):
         while True:
             buffer += await self.port.read()
             for request in dri.read_requests(buffer):
-                accepted = request is not None and self._accept(request)
+                accepted = request is not None and self._subscription.accept(
+                    request, self._level, strict=self._strict_level, rng=self.rng
+                )
                 said = {} if request is None else {**request._asdict(), "body": request.body.hex(" ")}
                 self.note("received", accepted=accepted, **said)
-
-    def _accept(self, request: dri.Request) -> bool:
-        if request.level > self._level or (self._strict_level and request.level != self._level):
-            return False
-        handler = {dri.VALUES: self._ask_values, dri.WAVES: self._ask_waves, dri.ALARMS: self._ask_alarms}
-        if request.subtype != 0 or request.maintype not in handler:
-            return False
-        return handler[request.maintype](request.body)
-
-    def _ask_values(self, body: bytes) -> bool:
-        if len(body) < VALUES_REQUEST.size:
-            return False
-        kind, interval_s, classes, _ = VALUES_REQUEST.unpack_from(body)
-        asked, now_s = self._subscription, time.monotonic()
-        if kind != dri.DISPLAYED or not (interval_s in (0, -1) or interval_s >= VALUES_MIN_S):
-            return False
-        if interval_s == -1 and asked.single_at_s is not None and now_s - asked.single_at_s < VALUES_MIN_S:
-            return False
-        asked.classes = classes
-        asked.values_every_s = max(0, interval_s)
-        asked.values_due_s = None if interval_s == 0 else now_s + self.rng.uniform(*VALUES_DELAY_S)
-        asked.single_at_s = now_s if interval_s == -1 else asked.single_at_s
-        return True
-
-    def _ask_waves(self, body: bytes) -> bool:
-        if len(body) < WAVE_REQUEST.size:
-            return False
-        stop, _, types = WAVE_REQUEST.unpack_from(body)
-        if stop:
-            self._subscription.waves = ()
-            return True
-        chosen: tuple[int, ...] = ()
-        for wave in types.split(b"\xff")[0]:
-            rates = sum(CHANNELS[other].rate_hz for other in chosen)
-            if wave in CHANNELS and wave not in chosen and rates + CHANNELS[wave].rate_hz <= WAVE_SAMPLES_MAX:
-                chosen += (wave,)
-        self._subscription.waves = chosen
-        self._subscription.waves_due_s = time.monotonic() + self.rng.uniform(*WAVE_DELAY_S)
-        self._subscription.wave_gap = True
-        return bool(chosen)
-
-    def _ask_alarms(self, body: bytes) -> bool:
-        if self._level < ALARM_LEVEL or len(body) < ALARM_REQUEST.size:
-            return False
-        (command,) = ALARM_REQUEST.unpack_from(body)
-        if command not in (0, 2, 3):
-            return False
-        self._subscription.alarms_differential = command == 2 or (
-            command == 0 and self._subscription.alarms_differential
-        )
-        if command != 3:
-            self._subscription.alarms_due_s = time.monotonic()
-        return True
 
     # --- what goes out ----------------------------------------------------------------------------------
 

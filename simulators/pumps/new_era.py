@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from simulators.device import Action, SerialDevice
-from simulators.pumps.new_era_commands import RATE_UNITS, Panel, RefusalError
+from simulators.pumps.new_era_commands import UL_DIAMETER_MAX_MM, Panel, RefusalError, number
 from simulators.pumps.new_era_wire import Packet, Receiver, basic_frame, safe_frame
-from simulators.pumps.syringe import OCCLUSION_RAMP_S, Direction, Happening, Syringe
+from simulators.pumps.syringe import OCCLUSION_RAMP_S, Direction, Syringe
 
 LATENCY_S = (0.004, 0.015)  # from the end of a command to the first octet of its reply
 TICK_S = 0.02
@@ -80,9 +80,15 @@ class NewEra(SerialDevice):
         for command, value in settings.items():
             unit = ("MM" if rate_ml_h is None else "MH") if command == "RAT" else ""
             if value is not None:
-                self._press(f"{command}{value}{unit}")
-        said = {name: value for name, value in settings.items() if value is not None}
-        self.note("programmed", rate_ml_min=self._syringe.rate_ml_min, target_ml=self._syringe.target_ml, keypad=said)
+                self._press(f"{command}{value if isinstance(value, str) else number(value)}{unit}")
+        syringe = self._syringe
+        self.note(
+            "programmed",
+            rate_ml_min=syringe.rate_ml_min,
+            target_ml=syringe.target_ml,
+            diameter_mm=syringe.diameter_mm,
+            direction=syringe.direction,
+        )
 
     async def start(self) -> None:
         """Press Start: run, or go on after a pause."""
@@ -123,21 +129,24 @@ class NewEra(SerialDevice):
     def _in_millilitres(self, diameter_mm: float | None) -> bool:
         if diameter_mm is None:
             return self._panel.volume_unit == "ML"
-        return diameter_mm > 14
+        return diameter_mm > UL_DIAMETER_MAX_MM
 
     # --- the motor and the watchdog ---------------------------------------------------------------------
 
     async def _turn(self) -> None:
         while True:
-            for happening in self._syringe.advance(self.clock.now_s()):
-                await self._tell(happening)
+            await self._catch_up()
             await self._watch_the_line()
             await asyncio.sleep(TICK_S)
 
-    async def _tell(self, happening: Happening) -> None:
-        self._note_state(happening.what, at_s=round(happening.at_s, 3))
-        if happening.what == "stalled":
-            await self._raise(STALL)
+    async def _catch_up(self) -> None:
+        """Let the motor turn until now, and tell what happened to it."""
+        self._syringe.advance(self.clock.now_s())
+        while self._syringe.happened:
+            what, at_s = self._syringe.happened.pop(0)
+            self._note_state(what, at_s=round(at_s, 3))
+            if what == "stalled":
+                await self._raise(STALL)
 
     async def _watch_the_line(self) -> None:
         timeout_s, heard_s = self._panel.timeout_s, self._heard_s
@@ -158,15 +167,19 @@ class NewEra(SerialDevice):
 
     async def _listen(self) -> None:
         while True:
-            for packet in self._receiver.feed(await self.port.read(), time.monotonic())[:1]:
-                if packet.safe or not self._panel.timeout_s:
-                    await self._answer(packet)
+            packets = self._receiver.feed(await self.port.read(), time.monotonic())
+            if packets:
+                await self._catch_up()
+                await self._answer(packets[0])
+            for lost in packets[1:]:
+                self.note("received_while_busy", command=lost.text)
 
     async def _answer(self, packet: Packet) -> None:
         """Answer one command. What else came with it, or comes until the reply begins, is lost."""
         self._receiver.clear()
         address, command = split_address(packet.text)
-        if address not in (None, self._panel.address):
+        if address not in (None, self._panel.address) or (self._panel.timeout_s and not packet.safe):
+            self.note("received", command=command, safe=packet.safe, outcome="not heard")
             return
         status = self._execute(packet, command)
         await asyncio.sleep(self.rng.uniform(*LATENCY_S))

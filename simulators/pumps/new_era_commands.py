@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simulators.pumps.syringe import COUNTER_MAX, DIAMETER_MM, Syringe
+from simulators.pumps.syringe import COUNTER_LIMIT, DIAMETER_MM, Syringe
 
 FIRMWARE = "NE1000V3.923"
 UL_DIAMETER_MAX_MM = 14.0
@@ -22,7 +22,7 @@ PHASES_MAX, ADDRESS_MAX, TIMEOUT_MAX_S = 41, 99, 255
 RATE_UNITS = {"UM": 1e-3, "MM": 1.0, "UH": 1e-3 / 60, "MH": 1 / 60}
 VOLUME_UNITS = {"UL": 1e-3, "ML": 1.0}
 NUMBER = re.compile(r"(?=[\d.]*\d)(\d*)\.?(\d{0,3})")
-COMMAND = re.compile(r"(\*?[A-Z]{3}|AL|)(.*)")
+COMMAND = re.compile(r"(\*RESET|\*ADR|AL|[A-Z]{3}|)(.*)")
 TRIGGERS = ("FT", "FH", "F2", "LE", "ST", "T2", "SP", "P2", "RL", "RH", "SL", "SH")
 
 
@@ -121,7 +121,8 @@ class Panel:
     def dispensed(self, data: str) -> str:
         """DIS: infused and withdrawn since the counters were cleared."""
         scale = VOLUME_UNITS[self.volume_unit]
-        infused, withdrawn = self.syringe.infused_ml / scale, self.syringe.withdrawn_ml / scale
+        volumes = self.syringe.infused_ml / scale, self.syringe.withdrawn_ml / scale
+        infused, withdrawn = (volume % COUNTER_LIMIT for volume in volumes)
         return self._nothing(data) or f"I{number(infused)}W{number(withdrawn)}{self.volume_unit}"
 
     def clear_dispensed(self, data: str) -> str:
@@ -201,6 +202,14 @@ class Panel:
         self.address = self._integer(data, 0, ADDRESS_MAX)
         return ""
 
+    def reset(self, data: str) -> str:
+        """*RESET: the program as from the factory, in basic mode at address 0."""
+        self._only_standing()
+        self.address, self.timeout_s, self.rate_unit, self.volume_unit = 0, 0, "MM", "ML"
+        self.syringe.diameter_mm, self.syringe.rate_ml_min, self.syringe.target_ml = 19.05, 5.0, 0.0
+        self.syringe.direction = "INF"
+        return self._nothing(data)
+
     def _nothing(self, data: str) -> str:
         if data:
             raise RefusalError("")
@@ -236,12 +245,12 @@ COMMANDS: dict[str, Callable[[Panel, str], str]] = {
     "AL": Panel.alarm_setup,
     "TRG": Panel.trigger_setup,
     "*ADR": Panel.network_address,
+    "*RESET": Panel.reset,
 }
 
 
 def number(value: float) -> str:
-    """At most four digits, at most three decimals; a counter above that starts again from zero."""
-    value %= COUNTER_MAX + 1
+    """With three decimals at most, and four digits unless it is too large for them."""
     for decimals in (3, 2, 1):
         text = f"{value:.{decimals}f}"
         if len(text) <= 5:

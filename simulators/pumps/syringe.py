@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 # Plunger speed of the NE-1000 (user manual #1200-01, specifications).
@@ -19,7 +19,7 @@ DIAMETER_MM = (0.1, 50.0)
 STALL_MMHG = 1800.0  # about what a stepper of this size holds on a 20 ml syringe; not from the manual
 FLOW_MMHG_PER_ML_MIN = 14.0  # pressure before a 20 G epidural needle, plausible
 OCCLUSION_RAMP_S = 8.0
-COUNTER_MAX = 9999.0  # the dispense counters start again from zero above this, in their unit
+COUNTER_LIMIT = 10_000.0  # at which the dispense counters start again from zero, in their unit
 
 State = Literal["I", "W", "S", "P", "X"]
 Direction = Literal["INF", "WDR"]
@@ -49,6 +49,8 @@ class Syringe:
     pressure_mmhg: float = 0.0
     occlusion_ramp_s: float | None = None
     """Scenario seconds from free flow to stall; None while the line is free."""
+    happened: list[Happening] = field(default_factory=list)
+    """For the pump's panel to take out and tell."""
     _now_s: float = 0.0
 
     @property
@@ -94,17 +96,15 @@ class Syringe:
         self.advance(now_s)
         self.state, self.infused_ml, self.withdrawn_ml, self.run_ml = "S", 0.0, 0.0, 0.0
 
-    def advance(self, now_s: float) -> list[Happening]:
-        """Let the time pass until scenario second `now_s`; what happened on the way."""
-        happened = []
+    def advance(self, now_s: float) -> None:
+        """Let the time pass until scenario second `now_s`; what happens on the way joins `happened`."""
         while self._now_s < now_s:
             step_s, what = self._next_event(now_s - self._now_s)
             self._move(step_s)
             self._now_s = self._now_s + step_s if what else now_s
             if what:
                 self.state = "P" if what == "stalled" else "S"
-                happened.append(Happening(what, self._now_s))
-        return happened
+                self.happened.append(Happening(what, self._now_s))
 
     @property
     def _area_cm2(self) -> float:
