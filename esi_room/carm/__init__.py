@@ -1,0 +1,26 @@
+"""The C-arm's side of the room: what it sends is kept, said in the record and shown.
+
+service     in the daemon: starts and restarts the listener's process, answers it
+keeper      in the daemon: a received object goes into the open record, then the C-arm is answered
+index       in the daemon: which SOP Instance UIDs the room holds already
+previewer   in the daemon: the last image as JPEG, made by a process of its own
+child       in the daemon: starting those two processes, and talking to them
+---
+__main__    the listener's process, and its end of the pipe
+server      who may connect, how many, how long
+transport   pynetdicom's association with bounds, large reads and no sleeping turns
+storage     C-STORE (a file a service)
+incoming    an object while it arrives: Part 10 file and digests
+header      the attributes that a display or an auditor needs
+contexts    every storage class and transfer syntax
+knocks      refusals and breakdowns, a flood of them told as one
+---
+preview     the preview's process: one frame in, a JPEG out
+settings, wire    what both ends of a pipe know
+"""
+
+from esi_room.carm.previewer import Preview
+from esi_room.carm.service import CarmService
+from esi_room.carm.settings import CarmSettings, Limits, PeerRule
+
+__all__ = ["CarmService", "CarmSettings", "Limits", "PeerRule", "Preview"]

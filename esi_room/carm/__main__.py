@@ -1,0 +1,119 @@
+"""The listener's process: `python -m esi_room.carm <descriptor of its end of the pipe>`, started by `service`.
+
+It ends when the daemon says so, and at once when the daemon is gone: an acknowledgement that nobody stands for must
+never be sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import signal
+import sys
+import threading
+import warnings
+from concurrent.futures import Future
+from pathlib import Path
+
+from esi_room.carm.knocks import Knocks
+from esi_room.carm.server import Server
+from esi_room.carm.storage import OUT_OF_RESOURCES, Storage
+from esi_room.carm.wire import (
+    Answer,
+    Configure,
+    FromListener,
+    Knocked,
+    Listening,
+    Pipe,
+    Received,
+    Stop,
+    ToListener,
+    Unable,
+)
+from esi_room.clock import Stamp, SystemClock
+from esi_room.events import CarmAssociation, CarmImage
+
+DAEMON_GONE = 3
+# Twice for every association; pynetdicom needs a tenth of it, recursion in nested sequences the rest.
+_STACK_BYTES = 2 << 20
+
+
+class Listener:
+    """The daemon's orders on one side, the DICOM server on the other."""
+
+    def __init__(self, pipe: Pipe, configure: Configure) -> None:
+        self._pipe, self._limits = pipe, configure.settings.limits
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Answer]] = {}
+        clock = SystemClock()
+        knocks = Knocks(clock, self._knocked)
+        storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self._keep)
+        self.server = Server(configure.settings, storage, knocks, clock)
+
+    def run(self) -> None:
+        """Until the daemon says stop."""
+        host, port = self.server.server_address[:2]
+        threading.Thread(target=self.server.serve_forever, daemon=True, name="accept").start()
+        self._send(Listening(host=host, port=port))
+        drained = threading.Thread(target=self._drain, daemon=True, name="drain")
+        while True:
+            message: ToListener = self._pipe.receive(ToListener)
+            if isinstance(message, Answer):
+                self._answered(message)
+            elif isinstance(message, Stop):
+                drained.start()
+
+    def _drain(self) -> None:
+        self.server.drain()
+        os._exit(0)
+
+    def _keep(self, file: str, image: CarmImage, started: Stamp) -> Answer:
+        """Ask the daemon; in the thread of an association."""
+        number, answer = next(self._numbers), Future[Answer]()
+        self._waiting[number] = answer
+        self._send(Received(id=number, file=file, image=image, started=started))
+        try:
+            return answer.result(self._limits.answer_timeout_s)
+        except TimeoutError:
+            return Answer(id=number, status=OUT_OF_RESOURCES, comment="the record did not answer in time")
+        finally:
+            self._waiting.pop(number, None)
+
+    def _answered(self, answer: Answer) -> None:
+        waiting = self._waiting.get(answer.id)
+        if waiting is not None:
+            waiting.set_result(answer)
+
+    def _knocked(self, association: CarmAssociation, at: Stamp) -> None:
+        self._send(Knocked(association=association, at=at))
+
+    def _send(self, message: FromListener) -> None:
+        try:
+            self._pipe.send(message)
+        except OSError:
+            os._exit(DAEMON_GONE)
+
+
+def main() -> None:
+    """Be configured, listen, end with the daemon."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the daemon's to handle; it stops us in order
+    warnings.simplefilter("ignore")  # pydicom's remarks on devices' data sets quote values
+    threading.stack_size(_STACK_BYTES)
+    pipe = Pipe(int(sys.argv[1]))
+    try:
+        configure: Configure = pipe.receive(Configure)
+        memory_bytes = configure.settings.limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        try:
+            listener = Listener(pipe, configure)
+        except OSError as error:
+            pipe.send(Unable(reason=f"{error.strerror or error}"))
+            return
+        listener.run()
+    except EOFError:
+        os._exit(DAEMON_GONE)
+
+
+if __name__ == "__main__":
+    main()

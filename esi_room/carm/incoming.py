@@ -1,0 +1,123 @@
+"""An object while it arrives: a Part 10 file on the store's own disk, digested as it is written.
+
+    128 zeros, "DICM"
+    (0002,0000) UL  length of the rest of this group
+    (0002,0001) OB  00 01
+    (0002,0002) UI  SOP class, as the C-STORE request names it
+    (0002,0003) UI  SOP instance, likewise
+    (0002,0010) UI  transfer syntax of the presentation context
+    (0002,0012) UI  implementation class: ours
+    the data set, octet for octet as received
+
+Nothing about the peer, the time or the version of this software is in the header: the same object sent twice is the
+same file. The file's name is ours (a counter); a UID is only ever content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+from pathlib import Path
+
+from esi_room.clock import Stamp
+
+# Never to change: a resent object would no longer be the same file.
+IMPLEMENTATION_CLASS_UID = "2.25.257908642192783447698415860259105275808"
+FILE_MODE = 0o600
+
+
+def _element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """One explicit VR little endian element of group 2, short form."""
+    return struct.pack("<HH2sH", 2, tag, vr, len(value)) + value
+
+
+def _uid(text: str) -> bytes:
+    octets = text.encode("ascii", "replace")
+    return octets + b"\0" * (len(octets) % 2)
+
+
+def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and file meta information."""
+    group = (
+        struct.pack("<HH2sHI", 2, 1, b"OB", 0, 2)
+        + b"\0\1"
+        + _element(0x02, b"UI", _uid(sop_class_uid))
+        + _element(0x03, b"UI", _uid(sop_instance_uid))
+        + _element(0x10, b"UI", _uid(transfer_syntax_uid))
+        + _element(0x12, b"UI", _uid(IMPLEMENTATION_CLASS_UID))
+    )
+    return b"\0" * 128 + b"DICM" + _element(0, b"UL", struct.pack("<I", len(group))) + group
+
+
+class Incoming(io.BytesIO):
+    """Takes the place of the buffer in which pynetdicom collects a data set (it insists on a BytesIO), and holds
+    none of it. A failing disk is remembered, not raised: the rest of the object must be read off the line before
+    the peer can be told."""
+
+    def __init__(self, path: Path, meta: bytes, *, started: Stamp, max_bytes: int, problem: str | None = None) -> None:
+        super().__init__()
+        self.path, self.started = path, started
+        self.meta_bytes, self.size_bytes = len(meta), 0
+        self.problem = problem
+        self._max_bytes = max_bytes
+        self._file_digest, self._content_digest = hashlib.sha256(), hashlib.sha256()
+        self._fd = -1
+        if problem is None:
+            self._open(meta)
+
+    def _open(self, meta: bytes) -> None:
+        try:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            self._put(meta)
+        except OSError as error:
+            self.problem = f"cannot write: {error.strerror}"
+
+    @property
+    def sha256(self) -> str:
+        """Of the whole file so far."""
+        return self._file_digest.hexdigest()
+
+    @property
+    def content_sha256(self) -> str:
+        """Of the data set alone."""
+        return self._content_digest.hexdigest()
+
+    def write(self, octets: bytes | memoryview) -> int:  # type: ignore[override]
+        """The next piece of the data set."""
+        if self.problem is None and self.size_bytes + len(octets) > self._max_bytes:
+            self.problem = f"larger than {self._max_bytes} bytes"
+        if self.problem is None:
+            try:
+                self._put(octets)
+            except OSError as error:
+                self.problem = f"cannot write: {error.strerror}"
+            else:
+                self._content_digest.update(octets)
+        return len(octets)
+
+    def _put(self, octets: bytes | memoryview) -> None:
+        rest = memoryview(octets)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._file_digest.update(octets)
+        self.size_bytes += len(octets)
+
+    def finish(self) -> None:
+        """The object is whole: its octets are on the disk when this returns, or `problem` says why not."""
+        if self._fd < 0:
+            return
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            self.problem = self.problem or f"cannot write: {error.strerror}"
+        os.close(self._fd)
+        self._fd = -1
+
+    def discard(self) -> None:
+        """The object is kept elsewhere, or refused, or was cut off."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""A received object goes into the record. Runs in the daemon.
+
+    the file lies fsynced in `incoming/`, in nobody's record
+    -> linked as `frames/<sha256>.dcm` into the open record, directory fsynced
+    -> entry `carm.image`, durable (the journal's COMMIT POINT)
+    -> only then 0000
+
+A crash between two of these steps leaves a file that no entry names, or an entry whose file is there; never an entry
+without its file, and never an acknowledgement without its entry.
+
+The same SOP instance UID again: with the same content an entry says so and no second file is made in the same record;
+with other content both are kept and an alert names them. What "the same content" is, the data set's digest decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from esi_room.carm.index import Held, Index, held
+from esi_room.clock import NS, Clock, Stamp
+from esi_room.errors import RecordError
+from esi_room.events import AlertRaised, CarmImage, Event
+from esi_room.record.journal import Journal, Receipt
+
+SOURCE = "carm"
+# How often a wait for the disk looks whether the disk has failed meanwhile.
+_LOOK_S = 0.25
+
+
+class Kept(NamedTuple):
+    """`image` as its entry says it."""
+
+    image: CarmImage
+    record: str
+    seq: int
+
+
+class Keeper:
+    """Puts objects into `journal`; RecordError where one could not be kept, with the reason for the peer."""
+
+    def __init__(self, journal: Journal, clock: Clock, index: Index, *, timeout_s: float) -> None:
+        self._journal, self._clock, self._index, self._timeout_s = journal, clock, index, timeout_s
+
+    async def keep(self, file: Path, image: CarmImage, started: Stamp) -> Kept:
+        """The object in `file` is durable in the record when this returns."""
+        if self._journal.problem is not None:
+            raise RecordError(self._journal.problem)
+        try:
+            record = await self._link(file, image)
+        except OSError as error:
+            raise RecordError(f"the image cannot be written: {error.strerror or error}") from error
+        # No await from here to the append: the record is still the one linked into, the index is what it was.
+        before = self._index.find(image.sop_instance_uid)
+        image = _compared(image, before, record)
+        event = Event(source=SOURCE, data=image, received=started, device_time=image.acquired)
+        receipt = self._journal.append(event)
+        place = held(receipt.record, receipt.seq, image)
+        conflict = [each for each in before if each.content_sha256 != place.content_sha256]
+        self._index.add(image.sop_instance_uid, place)
+        if conflict and image.duplicate_of is None:
+            self._journal.append(self._alert(image, place, conflict[-1]))
+        await self._durable(receipt)
+        return Kept(image, receipt.record, receipt.seq)
+
+    async def _link(self, file: Path, image: CarmImage) -> str:
+        """Link `file` into the open record; the record's id, which is still the open one."""
+        while True:
+            record, directory = self._journal.record, self._journal.directory
+            if _same(image, self._index.find(image.sop_instance_uid), record) is None:
+                await asyncio.to_thread(link, file, directory, image.sha256)
+            if self._journal.record == record:
+                return record
+
+    async def _durable(self, receipt: Receipt) -> None:
+        """Wait for the commit. A disk that fails meanwhile, or never answers, is no reason to keep a C-arm waiting:
+        it may send the object again, and will then be told that it is held."""
+        waiting = asyncio.ensure_future(receipt.durable())
+        deadline_ns = self._clock.now().mono_ns + round(self._timeout_s * NS)
+        try:
+            while not (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
+                if self._journal.problem is not None:
+                    raise RecordError(self._journal.problem)
+                if self._clock.now().mono_ns > deadline_ns:
+                    raise RecordError("the disk does not answer")
+            waiting.result()
+        finally:
+            waiting.cancel()
+
+    def _alert(self, image: CarmImage, place: Held, other: Held) -> Event:
+        where = "" if other.record == place.record else f" of record {other.record}"
+        facts = (other.seq, place.seq) if other.record == place.record else (place.seq,)
+        alert = AlertRaised(
+            alert=f"carm-uid-conflict-{image.sha256[:16]}",
+            rule="carm.uid_conflict",
+            severity="high",
+            text=f"Two different images under one UID: this one and line {other.seq}{where}. Both are kept.",
+            facts=facts,
+            actor=None,
+            reason=f"SOP instance UID {image.sop_instance_uid}",
+        )
+        return Event(source=SOURCE, data=alert, received=self._clock.now())
+
+
+def _same(image: CarmImage, places: list[Held], record: str) -> Held | None:
+    """The entry in `record` that holds this very content."""
+    return next((p for p in places if p.content_sha256 == image.content_sha256 and p.record == record), None)
+
+
+def _compared(image: CarmImage, before: list[Held], record: str) -> CarmImage:
+    """`image`, saying of which entry it is a duplicate, and naming the file that this record has of it."""
+    first = next((each for each in before if each.content_sha256 == image.content_sha256), None)
+    if first is None:
+        return image
+    here = _same(image, before, record)
+    return replace(image, duplicate_of=first.ref, sha256=here.sha256 if here else image.sha256)
+
+
+def link(file: Path, directory: Path, sha256: str) -> None:
+    """`file` becomes `<directory>/frames/<sha256>.dcm`, durably. OSError where the disk does not take it."""
+    frames = directory / "frames"
+    if not frames.is_dir():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        frames.mkdir(mode=0o700, exist_ok=True)
+        _sync(directory)
+    with suppress(FileExistsError):  # linked before, from a file with the same digest that was whole
+        os.link(file, frames / f"{sha256}.dcm")
+    _sync(frames)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,185 @@
+"""The C-arm side of the daemon: keeps the listener's process alive and answers it.
+
+Rules of this file:
+- The listener is a process of its own: a run of 50 MB/s must not delay a heartbeat. It holds nothing: what it has
+  acknowledged is in the record, what it has not it may lose.
+- It ends with the daemon, and the daemon starts it again when it dies, with growing patience. Both are said
+  (`device.state`, source `carm`): once when it is lost, once when it listens again.
+- Ending in order: no new peers, what is under way is finished within the grace time, then the record may close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from esi_room.carm.child import Child
+from esi_room.carm.index import Index
+from esi_room.carm.keeper import SOURCE, Keeper
+from esi_room.carm.previewer import Preview, Previewer
+from esi_room.carm.settings import CarmSettings
+from esi_room.carm.wire import Answer, Configure, FromListener, Knocked, Listening, Received, Stop, Unable
+from esi_room.clock import Clock, Stamp
+from esi_room.errors import RecordError
+from esi_room.events import DeviceState, Event, Payload
+from esi_room.record.journal import Journal
+from esi_room.record.reader import directory
+
+SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
+FIRST_PATIENCE_S, LAST_PATIENCE_S = 0.2, 10.0
+# Beyond the listener's own grace time, for its process to end.
+END_S = 2.0
+
+log = structlog.get_logger()
+
+
+class CarmService:
+    """The C-arm's listener and what follows from it. `run` it in a task; the journal must outlive it."""
+
+    def __init__(
+        self, settings: CarmSettings, journal: Journal, clock: Clock, *, on_preview: Callable[[Preview], None]
+    ) -> None:
+        self.address: tuple[str, int] | None = None
+        """Where peers can connect; None while nobody can."""
+        self._settings, self._journal, self._clock = settings, journal, clock
+        self._incoming = journal.root / "incoming"
+        self._index = Index()
+        self._previewer = Previewer(on_preview)
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._child: Child | None = None
+        self._lost: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._index = await asyncio.to_thread(Index.of, self._journal.root)
+        async with asyncio.TaskGroup() as group:
+            previews = group.create_task(self._previewer.run())
+            self.preview_again()
+            try:
+                await self._keep_listening()
+            finally:
+                previews.cancel()
+
+    def preview_again(self) -> None:
+        """Show the open record's last image again: a broker lost what it retained, or the daemon started again."""
+        if self._index.last is not None:
+            uid, place = self._index.last
+            if place.record == self._journal.record:
+                self._previewer.show(place.sha256, uid, self._file(place.record, place.sha256))
+
+    @property
+    def listener_pid(self) -> int | None:
+        """Process id of the listener."""
+        return None if self._child is None else self._child.pid
+
+    async def _keep_listening(self) -> None:
+        patience_s = FIRST_PATIENCE_S
+        while True:
+            reason = await self._one_life()
+            if self.address is not None:
+                patience_s = FIRST_PATIENCE_S
+            self.address = None
+            self._say_lost(reason)
+            await asyncio.sleep(patience_s)
+            patience_s = min(2 * patience_s, LAST_PATIENCE_S)
+
+    async def _one_life(self) -> str:
+        """Of the listener's process: from its start to its end, and why it ended."""
+        try:
+            await asyncio.to_thread(_empty, self._incoming)
+            self._child = child = await Child.start("esi_room.carm")
+        except OSError as error:
+            return f"the listener cannot be started: {error.strerror or error}"
+        child.send(Configure(settings=self._settings, incoming=str(self._incoming)))
+        listening = asyncio.create_task(self._listen(child), name="carm")
+        try:
+            return await asyncio.shield(listening)
+        except asyncio.CancelledError:
+            child.send(Stop())
+            await asyncio.wait({listening}, timeout=self._settings.limits.grace_s + END_S)
+            self.address = None
+            self._say_lost("the room is ending")
+            raise
+        finally:
+            listening.cancel()
+            self._child = None
+            await child.end()
+            await asyncio.gather(*self._keeping, listening, return_exceptions=True)
+
+    async def _listen(self, child: Child) -> str:
+        try:
+            while True:
+                message: FromListener = await child.read(FromListener)
+                match message:
+                    case Received():
+                        self._start_keeping(child, message)
+                    case Knocked():
+                        self._say(message.association, message.at)
+                    case Listening():
+                        self.address = (message.host, message.port)
+                        self._say_listening(message)
+                    case Unable():
+                        return f"cannot listen on {_spelt(self._settings.listen)}: {message.reason}"
+        except EOFError:
+            code = await child.ended(END_S)
+            return f"the listener's process ended ({'it hangs' if code is None else f'code {code}'})"
+        except ValueError as error:
+            return f"the listener's process talks nonsense: {error}"
+
+    # --- objects ------------------------------------------------------------------------------------------
+
+    def _start_keeping(self, child: Child, message: Received) -> None:
+        task = asyncio.create_task(self._keep(child, message))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, child: Child, message: Received) -> None:
+        keeper = Keeper(self._journal, self._clock, self._index, timeout_s=self._settings.limits.answer_timeout_s)
+        try:
+            kept = await keeper.keep(self._incoming / message.file, message.image, message.started)
+        except RecordError as error:
+            log.error("image_not_kept", reason=str(error))
+            child.send(Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error)))
+            return
+        child.send(Answer(id=message.id, status=SUCCESS))
+        image = kept.image
+        if image.duplicate_of is None and image.rows and image.columns:
+            self._previewer.show(image.sha256, image.sop_instance_uid, self._file(kept.record, image.sha256))
+
+    def _file(self, record: str, sha256: str) -> Path:
+        return directory(self._journal.root, record) / "frames" / f"{sha256}.dcm"
+
+    # --- what is said -------------------------------------------------------------------------------------
+
+    def _say_listening(self, message: Listening) -> None:
+        where = _spelt((message.host, message.port))
+        log.info("carm_listening", address=where, ae_title=self._settings.ae_title)
+        self._lost = None
+        self._say(DeviceState(state="connected", reason=f"listening on {where}", port=where))
+
+    def _say_lost(self, reason: str) -> None:
+        if self._lost is None:  # one entry an outage, however often the start is tried again
+            log.error("carm_lost", reason=reason)
+            self._say(DeviceState(state="lost", reason=reason))
+        self._lost = reason
+
+    def _say(self, payload: Payload, at: Stamp | None = None) -> None:
+        try:
+            self._journal.append(Event(source=SOURCE, data=payload, received=at or self._clock.now()))
+        except RecordError as error:
+            log.error("carm_entry_lost", type=payload.TYPE, reason=str(error))
+
+
+def _empty(incoming: Path) -> None:
+    """Nothing that lies in there was ever acknowledged."""
+    incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in incoming.iterdir():
+        left.unlink()
+
+
+def _spelt(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,143 @@
+"""What the daemon and its two helper processes say to each other: a length (4 bytes, big-endian), then JSON.
+
+    daemon   -> listener   Configure once, then an Answer for every Received, at the end Stop
+    listener -> daemon     Listening or Unable once, then Received and Knocked
+    daemon   -> previewer  Show
+    previewer -> daemon    Shown
+
+Either end of a pipe that reads its end of file ends itself: no helper outlives the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from esi_room.carm.settings import CarmSettings
+from esi_room.clock import Stamp
+from esi_room.events import CarmAssociation, CarmImage
+
+# A preview is at most 512 KiB, a third more in base64; an image's entry with 10,000 frame times is 100 KiB.
+MAX_MESSAGE_BYTES = 16 << 20
+_LENGTH_BYTES = 4
+
+
+class Message(Struct, frozen=True, kw_only=True, tag=True):
+    """One message."""
+
+
+class Configure(Message, frozen=True):
+    """Be this listener; put what arrives into the directory `incoming`."""
+
+    settings: CarmSettings
+    incoming: str
+
+
+class Answer(Message, frozen=True):
+    """Of `Received` number `id`: the DIMSE status for the peer, and why."""
+
+    id: int
+    status: int
+    comment: str = ""
+
+
+class Stop(Message, frozen=True):
+    """Stop listening, finish what is under way, end."""
+
+
+class Listening(Message, frozen=True):
+    """Peers can connect here."""
+
+    host: str
+    port: int
+
+
+class Unable(Message, frozen=True):
+    """Listening failed."""
+
+    reason: str
+
+
+class Received(Message, frozen=True):
+    """A whole object lies fsynced in `incoming/<file>`; it is nobody's before the Answer."""
+
+    id: int
+    file: str
+    image: CarmImage
+    started: Stamp
+
+
+class Knocked(Message, frozen=True):
+    """A peer was refused or lost."""
+
+    association: CarmAssociation
+    at: Stamp
+
+
+class Show(Message, frozen=True):
+    """Make a JPEG of the Part 10 file `path`."""
+
+    path: str
+
+
+class Shown(Message, frozen=True):
+    """The JPEG, or why there is none."""
+
+    jpeg: bytes | None
+    reason: str | None
+
+
+ToListener = Configure | Answer | Stop
+FromListener = Listening | Unable | Received | Knocked
+
+
+def pack(message: Message) -> bytes:
+    """`message` as it goes over a pipe."""
+    octets = msgspec.json.encode(message)
+    return len(octets).to_bytes(_LENGTH_BYTES, "big") + octets
+
+
+async def read(reader: asyncio.StreamReader, kind: Any) -> Any:
+    """The next message, one of `kind`. EOFError at the end, ValueError for what is no message."""
+    try:
+        size = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
+        if size > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {size} bytes")
+        return msgspec.json.decode(await reader.readexactly(size), type=kind)
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise EOFError from error
+
+
+class Pipe:
+    """The helper's end, blocking. Any thread may send, one receives."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._sending = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """OSError where the daemon is gone."""
+        with self._sending:
+            self._socket.sendall(pack(message))
+
+    def receive(self, kind: Any) -> Any:
+        """The next message, one of `kind`. EOFError at the end."""
+        size = int.from_bytes(self._exactly(_LENGTH_BYTES), "big")
+        return msgspec.json.decode(self._exactly(size), type=kind)
+
+    def _exactly(self, size: int) -> bytes:
+        octets = bytearray()
+        while len(octets) < size:
+            try:
+                piece = self._socket.recv(size - len(octets))
+            except ConnectionError as error:
+                raise EOFError from error
+            if not piece:
+                raise EOFError
+            octets += piece
+        return bytes(octets)
