@@ -12,7 +12,14 @@ from esi_room.config import Finding, Findings, examine
 from esi_room.config.schema import schema
 
 
-@click.command
+EXAMPLE = """\b
+Example:
+  esi-room check config/room.toml
+  config/room.toml:12: mqtt.url is missing; needed: mqtt://HOST:PORT, ...
+"""
+
+
+@click.command(epilog=EXAMPLE)
 @click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of such a file, for editors.")
@@ -22,11 +29,6 @@ def command(ctx: click.Context, config: Path | None, as_json: bool, as_schema: b
 
     Notes are no mistakes: a port that is not there now, a listener that opens to the network.
     Exit status: 0 no mistake, 2 mistakes.
-
-    \b
-    Example:
-      esi-room check config/room.toml
-      config/room.toml:12: mqtt.url is missing; needed: mqtt://HOST:PORT, ...
     """
     if as_schema:
         click.echo(schema(), nl=False)

@@ -25,7 +25,14 @@ PLAIN_WIDTH_CHARACTERS = 140
 TEXT_WIDTH_CHARACTERS = 100
 
 
-@click.command
+EXAMPLE = """\b
+Example:
+  esi-room drivers
+  esi-room drivers ge_dri
+"""
+
+
+@click.command(epilog=EXAMPLE)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one driver, or a list of all.")
 def command(name: str | None, as_json: bool) -> None:
@@ -33,11 +40,6 @@ def command(name: str | None, as_json: bool) -> None:
 
     That is: the device's settings and cable, the bytes on the wire, the options, and every byte string that this
     software may ever send to the device, and why.
-
-    \b
-    Example:
-      esi-room drivers
-      esi-room drivers ge_dri
     """
     if as_json:
         found = _facts(name) if name else [_facts(each) for each in registry.DRIVERS]
