@@ -42,7 +42,7 @@ _LONGEST_RUN = 240  # frames: half a minute at 8 a second; a frame is half a meg
 class CArm:
     """An OEC 9900 that stores to a room at `to` (host, port).
 
-    `transfer_syntax`: explicit, implicit, rle, jpeg_ls, jpeg_2000. `photometric`: MONOCHROME1 or MONOCHROME2.
+    `transfer_syntax`: explicit, implicit, rle, jpeg_ls. `photometric`: MONOCHROME1 or MONOCHROME2.
     `matrix`: rows and columns of an image. `drift_ppm`: how much faster than UTC its clock runs.
     """
 

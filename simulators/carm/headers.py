@@ -23,7 +23,6 @@ from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
@@ -46,7 +45,6 @@ TRANSFER_SYNTAXES: dict[str, UID] = {
     "implicit": ImplicitVRLittleEndian,
     "rle": RLELossless,
     "jpeg_ls": JPEGLSLossless,
-    "jpeg_2000": JPEG2000Lossless,
 }
 # The greys a person looks at: from dense bone to thin soft tissue, of 4096.
 WINDOW_CENTER, WINDOW_WIDTH = 1750, 3000

@@ -37,6 +37,7 @@ class JobQueue:
         self._association: Association | None = None
         self._message_id = 0
         self._abort_next = False
+        self._sending = False
 
     def put(self, job: Job) -> None:
         """Queue an object."""
@@ -58,7 +59,7 @@ class JobQueue:
         return not self._jobs
 
     async def run(self) -> None:
-        """Send until cancelled; an association left open is aborted then."""
+        """Send until cancelled. Then the association is released, or aborted if an object is on its way."""
         retry_s = self._first_retry_s
         try:
             while True:
@@ -67,6 +68,7 @@ class JobQueue:
                 try:
                     fields = await self._send(job)
                 except NotStoredError as error:
+                    self._sending = False
                     self._attempt(job, stored=False, reason=str(error), retry_s=retry_s)
                     await self._hang_up()
                     await asyncio.sleep(retry_s)
@@ -78,8 +80,9 @@ class JobQueue:
                 if not self._jobs:
                     self._emptied.set()
         finally:
-            if self._association is not None and self._association.is_alive():
+            if self._sending and self._association is not None:
                 self._association.abort()
+            await self._hang_up()
 
     async def _something_to_send(self) -> None:
         while not self._jobs:
@@ -99,7 +102,9 @@ class JobQueue:
             await asyncio.to_thread(self._scu.store_half, self._association, job, self._message_id)
             raise NotStoredError("aborted in the middle of the object")
         began_ns = time.monotonic_ns()
+        self._sending = True
         await asyncio.to_thread(self._scu.store, self._association, job, self._message_id)
+        self._sending = False
         return {"took_ms": round((time.monotonic_ns() - began_ns) / 1e6, 1)}
 
     async def _hang_up(self) -> None:

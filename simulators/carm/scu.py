@@ -12,6 +12,7 @@ import hashlib
 import logging
 import time
 from io import BytesIO
+from ssl import SSLContext
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
@@ -22,6 +23,7 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from simulators.carm.headers import SOP_CLASSES
 
@@ -56,6 +58,25 @@ class Job(NamedTuple):
         return str(self.dataset.SOPInstanceUID)
 
 
+class _Socket(AssociationSocket):
+    """Closes the descriptor of a connection that was refused; pynetdicom 3.0.4 leaves that to the collector."""
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        descriptor = self.socket
+        super().connect(primitive)
+        if self.socket is None and descriptor is not None:
+            descriptor.close()
+
+
+class _Entity(AE):
+    def _create_socket(
+        self, assoc: Association, address: AddressInformation, tls_args: tuple[SSLContext, str] | None
+    ) -> AssociationSocket:
+        made = _Socket(assoc, address=address)
+        made.tls_args = tls_args
+        return made
+
+
 class Scu:
     """Calls one room. `calling`: this C-arm's AE title."""
 
@@ -66,7 +87,7 @@ class Scu:
 
     def open(self, transfer_syntax: UID, *, calling: str | None = None) -> Association:
         """An association. NotStoredError if the room is absent or refuses."""
-        entity = AE(ae_title=calling or self.calling)
+        entity = _Entity(ae_title=calling or self.calling)
         entity.acse_timeout = entity.connection_timeout = ASSOCIATION_LIMIT_S
         entity.dimse_timeout = entity.network_timeout = RESPONSE_LIMIT_S
         entity.add_requested_context(Verification)
