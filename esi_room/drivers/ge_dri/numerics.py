@@ -94,15 +94,17 @@ def _parts(class_: int, body: bytes) -> Iterator[_Part]:
 
 def _part(group: t.Group, status: int, label: int, raw: tuple[int, ...], body: bytes) -> _Part:
     active = bool(status & 2)
-    flags, fields = _label(group.name, status, label) if active and group.own_header else ((), {})
+    named = active and group.own_header
+    fields = _label_fields(group.name, label) if named else {}
     uncertain = {f.key: n for f, n in zip(group.fields, raw, strict=True) if f.parameter is None}
     if active and uncertain:
         fields[f"{group.name}_raw"] = uncertain
-    readings = [
-        _reading(_coded(group.name, f, flags), n, f.divisor, active, flags)
-        for f, n in zip(group.fields, raw, strict=True)
-        if f.parameter is not None
-    ]
+    readings = []
+    for field, n in zip(group.fields, raw, strict=True):
+        if field.parameter is not None:
+            flags = _flags(group.name, field.key, status, label) if named else ()
+            parameter = _coded(group.name, field.key, field.parameter, flags)
+            readings.append(_reading(parameter, n, field.divisor, active, flags))
     if group.name == "co2":
         readings.append(_etco2_mmhg(readings))
     words = _status_words(group, status) if group.own_header else ()
@@ -118,14 +120,13 @@ def _reading(parameter: Parameter, raw: int, divisor: int, active: bool, flags: 
     return reading(parameter, raw if divisor == 1 else raw / divisor, "ok", flags)
 
 
-def _coded(group: str, field: t.Field, flags: tuple[str, ...]) -> Parameter:
+def _coded(group: str, key: str, parameter: Parameter, flags: tuple[str, ...]) -> Parameter:
     """The code of a rate depends on what the monitor counts it from."""
-    assert field.parameter is not None  # noqa: S101  the caller has looked
-    if (group, field.key) == ("ecg", "hr") and not {f"source_{s}" for s in t.ECG_SOURCES} & set(flags):
-        return vendor("ge_dri:ecg.hr", field.parameter.name, field.parameter.unit)
-    if (group, field.key) == ("co2", "rr") and "source_co2" in flags:
+    if (group, key) == ("ecg", "hr") and not {f"source_{s}" for s in t.ECG_SOURCES} & set(flags):
+        return vendor("ge_dri:ecg.hr", parameter.name, parameter.unit)
+    if (group, key) == ("co2", "rr") and "source_co2" in flags:
         return RESPIRATORY_RATE_BY_CO2
-    return field.parameter
+    return parameter
 
 
 def _etco2_mmhg(co2: list[Reading]) -> Reading:
@@ -144,9 +145,7 @@ def _etco2_mmhg(co2: list[Reading]) -> Reading:
 def _status_words(group: t.Group, status: int) -> tuple[str, ...]:
     """Every set bit that is no part of a number, as a word; one without a name by its number."""
     numbers = (0, 1, *t.NUMBER_BITS.get(group.name, ()))
-    return tuple(
-        group.bits.get(n, f"{group.name}_bit_{n}") for n in range(32) if status >> n & 1 and n not in numbers
-    )
+    return tuple(group.bits.get(n, f"{group.name}_bit_{n}") for n in range(32) if status >> n & 1 and n not in numbers)
 
 
 def _more_words(group: str, label: int, body: bytes) -> tuple[str, ...]:
@@ -165,21 +164,26 @@ def _words(bits: int, table: dict[int, str]) -> tuple[str, ...]:
     return tuple(word for n, word in table.items() if bits >> n & 1)
 
 
-def _label(group: str, status: int, label: int) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """What a group's label (and the number in its status) says: of its readings, and beside them."""
+def _flags(group: str, key: str, status: int, label: int) -> tuple[str, ...]:
+    """What a group's label (for the heart rate: its status) says of one reading."""
+    if (group, key) == ("ecg", "hr"):
+        return (f"source_{_pick(t.HR_SOURCES, status >> 3 & 0xF)}",)
+    about = t.LABELS.get(group)
+    if about is None or about.key not in {key, None}:
+        return ()
+    word = _pick(about.words, label & about.mask)
+    return (f"{about.prefix}_{word}",) if word else ()
+
+
+def _label_fields(group: str, label: int) -> dict[str, Any]:
+    """What a label says beside the readings; as a number where nothing here explains it."""
     if group == "ecg":
-        return (f"source_{_pick(t.HR_SOURCES, status >> 3 & 0xF)}",), _ecg_fields(label)
-    if group == "co2":
-        return (f"source_{_pick(t.RR_SOURCES, label & 7)}",), {}
+        return _ecg_fields(label)
     if group == "nibp":
-        return (), {"nibp_cuff": _pick(t.CUFFS, label & 7)}
-    if group == "aa":
-        return (f"agent_{_pick(t.AGENTS, label)}",), {}
-    if group in {"spo2", "spo2_ch2"}:
-        return (), {f"{group}_second_value": _pick(t.SO2_KINDS, label & 3)}
-    if group[0] in t.SITES and group[1:].isdigit():
-        return ((f"site_{_pick(t.SITES[group[0]], label)}",) if label else ()), {}
-    return (), ({f"{group}_label": label} if label else {})
+        return {"nibp_cuff": _pick(t.CUFFS, label & 7)}
+    if group in t.LABELS or group == "co_wedge" or not label:
+        return {}
+    return {f"{group}_label": label}
 
 
 def _ecg_fields(label: int) -> dict[str, Any]:

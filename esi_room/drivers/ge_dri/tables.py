@@ -39,13 +39,16 @@ class Field(NamedTuple):
     divisor: int = 0
 
 
+NO_BITS: dict[int, str] = {}
+
+
 class Group(NamedTuple):
     """A group at `at` of the 270-byte body. `bits`: its status bits as words (0 and 1 mean the same in all)."""
 
     name: str
     at: int
     fields: tuple[Field, ...]
-    bits: dict[int, str] = {}
+    bits: dict[int, str] = NO_BITS
     own_header: bool = True
     """False: no status and label of its own; the group before it in the table lends its status."""
 
@@ -327,18 +330,59 @@ ARRHYTHMIA_BITS = {
     30: "arrh_analysis_off",
 }
 
-HR_SOURCES = ("none", "ecg", "invp1", "invp2", "invp3", "invp4", "pleth", "invp5", "invp6", "mortara_ecg")
+HR_SOURCES: tuple[str, ...] = (
+    "none",
+    "ecg",
+    "invp1",
+    "invp2",
+    "invp3",
+    "invp4",
+    "pleth",
+    "invp5",
+    "invp6",
+    "mortara_ecg",
+)
 HR_SOURCES += ("invp7", "invp8", "pleth2")
 ECG_SOURCES = {"ecg", "mortara_ecg"}
 RR_SOURCES = ("none", "co2", "impedance")
 ECG_LEADS = (None, "I", "II", "III", "aVR", "aVL", "aVF", "V")
-SITES = {
-    "t": ("", "eso", "naso", "tymp", "rect", "blad", "axil", "skin", "airw", "room", "myo")
-    + ("t1", "t2", "t3", "t4", "core", "surf", "t5", "t6"),
-    "p": ("", "art", "cvp", "pa", "rap", "rvp", "lap", "icp", "abp", "p1", "p2", "p3", "p4", "p5", "p6"),
-}
+TEMPERATURE_SITES: tuple[str | None, ...] = (
+    None,
+    "eso",
+    "naso",
+    "tymp",
+    "rect",
+    "blad",
+    "axil",
+    "skin",
+    "airw",
+    "room",
+    "myo",
+)
+TEMPERATURE_SITES += ("t1", "t2", "t3", "t4", "core", "surf", "t5", "t6")
+PRESSURE_SITES: tuple[str | None, ...] = (None, "art", "cvp", "pa", "rap", "rvp", "lap", "icp", "abp")
+PRESSURE_SITES += ("p1", "p2", "p3", "p4", "p5", "p6")
 AGENTS = ("unknown", "none", "hal", "enf", "iso", "des", "sev")
 SO2_KINDS = ("so2", "sao2", "svo2", "not_used")
+
+
+class Label(NamedTuple):
+    """A group's label as a flag `<prefix>_<word>` on the reading `key`, or on all of the group's (`key` None)."""
+
+    key: str | None
+    prefix: str
+    words: tuple[str | None, ...]
+    mask: int = 0xFFFF
+
+
+LABELS = {
+    "co2": Label("rr", "source", RR_SOURCES, 0x7),
+    "aa": Label(None, "agent", AGENTS),
+    "spo2": Label("SvO2", "kind", SO2_KINDS, 0x3),
+    "spo2_ch2": Label("SvO2", "kind", SO2_KINDS, 0x3),
+    **{f"p{n}": Label(None, "site", PRESSURE_SITES) for n in range(1, 9)},
+    **{f"t{n}": Label(None, "site", TEMPERATURE_SITES) for n in range(1, 7)},
+}
 CUFFS = ("not_defined", "infant", "reserved", "adult")
 
 NIBP_MEASURING, NIBP_OLD = 1 << 5, 1 << 8  # of the nibp label
