@@ -128,7 +128,7 @@ class RoomSocket(AssociationSocket):
 class RoomDul(DULServiceProvider):
     """The upper layer's thread: one socket, one state machine. `trouble` says what went wrong with the peer."""
 
-    socket: RoomSocket  # type: ignore[assignment]
+    socket: RoomSocket
 
     def __init__(self, association: RoomAssociation) -> None:
         self._waker = _Waker()  # before the rest: the queues tell it
@@ -257,7 +257,7 @@ class RoomDimse(DIMSEServiceProvider):
                 self.dul.give_up("asks again without waiting for an answer")  # type: ignore[attr-defined]
                 return
             single = P_DATA()
-            single.presentation_data_value_list = [value]
+            single.presentation_data_value_list.append(value)
             super().receive_primitive(single)
             if self.message is not None and not self._bounded(self.message):
                 return
