@@ -1,0 +1,302 @@
+"""One connection to the broker: aiomqtt, with the three things that an outbox needs added.
+
+Rules:
+- A publish is acknowledged (PUBACK, and not a refusing one), refused, or the connection died: it never hangs on a
+  dead link and never counts as sent because the client said so.
+- Up to WINDOW publishes are under way at once, in order: one round trip a message would bound the rate.
+- A client object lives for one connection. What it had not sent can then not come out later, out of order.
+- MQTT 5 is tried first, for one reason: its PUBACK says when a publish was refused (Mosquitto's ACL), which
+  3.1.1 cannot say. A broker that does not speak it (NATS) is spoken to in 3.1.1; nothing else differs.
+- The session is clean: a command that waited in the broker while the room was off must not act minutes later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import aiomqtt
+import paho.mqtt.client as paho
+from aiomqtt.exceptions import MqttConnectError
+from msgspec import Struct
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from esi_room.errors import BrokerError
+
+WINDOW = 64  # publishes under way: at 1 ms a round trip some 60,000 a second, and at most 64 repeated after a cut
+KEEPALIVE_S = 10  # a half-open connection is noticed within 1.5 of these; the will is sent by then
+CONNECT_TIMEOUT_S = 10.0
+ACK_TIMEOUT_S = 30.0  # a broker that takes longer to acknowledge is as good as gone
+INCOMING = 256  # messages waiting to be handled; more are dropped, and their sender asks again under the same id
+MAX_PACKET_BYTES = 1 << 20  # what a MQTT 5 broker may send us: commands are at most 64 KiB
+QOS = 1
+REFUSING = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
+
+PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+WEBSOCKET_PATH = "/mqtt"  # what NATS and EMQX want and Mosquitto ignores
+
+_quiet = logging.getLogger("esi_room.mqtt")  # paho logs every lost socket; an outage is one line, and ours
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+class RefusedError(BrokerError):
+    """The broker lives, but does not take this message (an access rule, a size limit)."""
+
+
+class BrokerSettings(Struct, frozen=True, kw_only=True):
+    """Where the broker is and who we are to it. The password is a value here: configuration read its file."""
+
+    url: str
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    def __repr__(self) -> str:
+        return f"BrokerSettings({self.url!r}, client_id={self.client_id!r})"  # a password has no place in a log
+
+
+class Address(NamedTuple):
+    """A broker's URL, taken apart."""
+
+    host: str
+    port: int
+    websocket: bool
+    tls: bool
+    path: str
+
+
+def parse_url(url: str) -> Address:
+    """`mqtt://`, `mqtts://`, `ws://` or `wss://host[:port][/path]`. BrokerError says what is wrong with it."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS:
+        raise BrokerError(f"{url!r} is no broker: it starts with one of {', '.join(f'{s}://' for s in PORTS)}")
+    try:
+        port = parts.port or PORTS[parts.scheme]
+    except ValueError as error:
+        raise BrokerError(f"{url!r}: {error}") from error
+    if not parts.hostname:
+        raise BrokerError(f"{url!r} names no host")
+    websocket, tls = parts.scheme in ("ws", "wss"), parts.scheme in ("mqtts", "wss")
+    return Address(parts.hostname, port, websocket, tls, parts.path or WEBSOCKET_PATH)
+
+
+class BrokerClient(aiomqtt.Client):
+    """A connection that is up. Made by `connect`."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        will: aiomqtt.Will | None,
+        version: aiomqtt.ProtocolVersion,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        address = parse_url(settings.url)
+        super().__init__(
+            address.host,
+            address.port,
+            identifier=settings.client_id,
+            username=settings.username,
+            password=settings.password,
+            logger=_quiet,
+            protocol=version,
+            will=will,
+            clean_session=None if version is aiomqtt.ProtocolVersion.V5 else True,
+            transport="websockets" if address.websocket else "tcp",
+            websocket_path=address.path if address.websocket else None,
+            timeout=CONNECT_TIMEOUT_S,
+            keepalive=KEEPALIVE_S,
+            max_queued_incoming_messages=INCOMING,
+            max_inflight_messages=0,  # `send` holds the window: paho's own would queue without telling
+            properties=_connect_properties(version),
+            tls_context=tls,
+        )
+        self._acks: dict[int, asyncio.Future[None]] = {}
+        self._slots = asyncio.Semaphore(WINDOW)
+
+    async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]:
+        """Publish at QoS 1 as soon as the window allows, in the order of the calls.
+
+        The future is done at the PUBACK; it raises RefusedError if that refuses, BrokerError if the connection
+        died first.
+        """
+        await self._slots.acquire()
+        ack: asyncio.Future[None] = self._loop.create_future()
+        ack.add_done_callback(_retrieved)
+        if self._disconnected.done():
+            self._slots.release()
+            ack.set_exception(self._gone())
+            return ack
+        info = self._client.publish(topic, payload, QOS, retain)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            self._slots.release()
+            ack.set_exception(BrokerError(f"not sent: {paho.error_string(info.rc)}"))
+            return ack
+        self._acks[info.mid] = ack
+        return ack
+
+    async def deliver(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """`send`, and wait for the acknowledgement."""
+        ack = await self.send(topic, payload, retain=retain)
+        await acknowledged(ack)
+
+    async def listen(self, topic: str) -> None:
+        """Subscribe at QoS 1. RefusedError if an access rule forbids it."""
+        try:
+            codes = await self.subscribe(topic, QOS)
+        except aiomqtt.MqttError as error:
+            raise BrokerError(f"the broker did not answer a subscription: {error}") from error
+        for code in codes:
+            if (code.value if isinstance(code, ReasonCode) else code) >= REFUSING:
+                raise RefusedError(f"the broker refuses the subscription to {topic}: {code}")
+
+    async def received(self) -> AsyncIterator[aiomqtt.Message]:
+        """What comes in on the subscribed topics, until the connection dies (BrokerError)."""
+        try:
+            async for message in self.messages:
+                yield message
+        except aiomqtt.MqttError:
+            raise self._gone() from None
+
+    async def until_closed(self) -> None:
+        """Returns never: raises BrokerError when the connection is gone."""
+        with suppress(aiomqtt.MqttError, OSError):
+            await asyncio.shield(self._disconnected)
+        raise self._gone()
+
+    def _gone(self) -> BrokerError:
+        error = self._disconnected.exception() if self._disconnected.done() else None
+        return BrokerError(f"the connection to the broker is gone: {error or 'it closed it'}")
+
+    def _opened(self) -> None:
+        self._disconnected.add_done_callback(self._fail_waiting)
+
+    def _fail_waiting(self, _: asyncio.Future[None]) -> None:
+        waiting, self._acks = self._acks, {}
+        for ack in waiting.values():
+            self._slots.release()
+            if not ack.done():
+                ack.set_exception(self._gone())
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        # MQTT 5, 3.2.2.3.3: a broker may take fewer at once (Mosquitto: 20) and closes the connection at one more.
+        allowed = getattr(properties, "ReceiveMaximum", WINDOW)
+        self._slots = asyncio.Semaphore(min(WINDOW, allowed))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        ack = self._acks.pop(mid, None)
+        if ack is None:
+            return
+        self._slots.release()
+        if ack.done():
+            return
+        if reason_code.value >= REFUSING:
+            ack.set_exception(RefusedError(f"the broker refuses it: {reason_code}"))
+        else:
+            ack.set_result(None)
+
+    def drop(self) -> None:
+        """Close the socket of an attempt that did not become a connection (aiomqtt would leave it open)."""
+        self._client.disconnect()
+
+
+async def acknowledged(ack: asyncio.Future[None]) -> None:
+    """Wait for what `send` returned, but not for ever."""
+    try:
+        async with asyncio.timeout(ACK_TIMEOUT_S):
+            await ack
+    except TimeoutError as error:
+        raise BrokerError(f"the broker acknowledged nothing for {ACK_TIMEOUT_S:g} s") from error
+
+
+@asynccontextmanager
+async def connect(settings: BrokerSettings, will: aiomqtt.Will | None = None) -> AsyncIterator[BrokerClient]:
+    """A connection for the time of the `with`. BrokerError says why there is none."""
+    tls = await asyncio.to_thread(_tls, settings)
+    client = await _open(settings, will, tls)
+    try:
+        yield client
+    finally:
+        with suppress(aiomqtt.MqttError, OSError):
+            await client.__aexit__(None, None, None)
+        client.drop()
+
+
+async def _open(settings: BrokerSettings, will: aiomqtt.Will | None, tls: ssl.SSLContext | None) -> BrokerClient:
+    try:
+        return await _attempt(settings, will, aiomqtt.ProtocolVersion.V5, tls)
+    except MqttConnectError as error:
+        if not (isinstance(error.rc, ReasonCode) and error.rc.getName() == "Unsupported protocol version"):
+            raise _refused(settings, error) from error
+    except aiomqtt.MqttError as error:
+        raise _refused(settings, error) from error
+    try:
+        return await _attempt(settings, will, aiomqtt.ProtocolVersion.V311, tls)
+    except aiomqtt.MqttError as error:
+        raise _refused(settings, error) from error
+
+
+async def _attempt(
+    settings: BrokerSettings,
+    will: aiomqtt.Will | None,
+    version: aiomqtt.ProtocolVersion,
+    tls: ssl.SSLContext | None,
+) -> BrokerClient:
+    client = BrokerClient(settings, will, version, tls)
+    try:
+        await client.__aenter__()
+    except BaseException:
+        client.drop()
+        raise
+    client._opened()
+    return client
+
+
+def _refused(settings: BrokerSettings, error: Exception) -> BrokerError:
+    return BrokerError(f"no connection to the broker at {settings.url}: {error}")
+
+
+def _tls(settings: BrokerSettings) -> ssl.SSLContext | None:
+    if not parse_url(settings.url).tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+    except OSError as error:
+        raise BrokerError(f"the broker's certificates cannot be loaded: {error}") from error
+    return context
+
+
+def _connect_properties(version: aiomqtt.ProtocolVersion) -> Properties | None:
+    if version is not aiomqtt.ProtocolVersion.V5:
+        return None
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = MAX_PACKET_BYTES
+    return properties
+
+
+def _retrieved(ack: asyncio.Future[None]) -> None:
+    """An acknowledgement that nobody waits for any more (the connection died) is no news."""
+    if not ack.cancelled():
+        ack.exception()

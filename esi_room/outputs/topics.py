@@ -1,0 +1,49 @@
+"""The topic tree `esi/<room>/…`, in one place.
+
+Levels and client ids are `[A-Za-z0-9_-]`, so that every broker takes them (NATS refuses spaces and dots).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+PROCEDURE = "state/procedure"
+VITALS = "state/vitals"
+PUMP = "state/pump"
+CARM = "state/carm"
+DOSE = "state/dose"
+ALERTS = "state/alerts"
+DEVICE = "state/device/"  # + id
+IMAGE = "image/last"
+STATUS = "status"
+COMMANDS = "command/+"
+
+
+class Topics(NamedTuple):
+    """The tree of one room. Every method returns a full topic."""
+
+    room: str
+
+    def __call__(self, relative: str) -> str:
+        """`esi/<room>/<relative>`."""
+        return f"esi/{self.room}/{relative}"
+
+    def event(self, entry_type: str) -> str:
+        """Where an entry's line is published: its type with `/` for `.`."""
+        return self(f"event/{entry_type.replace('.', '/')}")
+
+    def reply(self, client: str) -> str:
+        """Where a command of `client` is answered."""
+        return self(f"reply/{client}")
+
+    def backfill(self, client: str) -> str:
+        """Where the lines that `client` asked for again are sent."""
+        return self(f"reply/{client}/backfill")
+
+    def command_name(self, topic: str) -> str | None:
+        """The command that `topic` names; None if it is no command topic."""
+        start = self("command/")
+        return topic[len(start) :] if topic.startswith(start) else None
