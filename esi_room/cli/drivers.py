@@ -121,7 +121,7 @@ def _page(facts: dict[str, Any]) -> Iterator[str]:
     yield f"  frames       {facts['max_frame_bytes']} bytes at most"
     yield from _part("Before connecting it", fill(facts["notes"], TEXT_WIDTH_CHARACTERS))
     yield from _part("In room.toml", _stanza(facts))
-    yield from _part("Every byte string it may send", _sends(facts["sends"]))
+    yield from _part("Every byte string it may send, with these options", _sends(facts["sends"]))
     yield from _part("On the wire", facts["wire"])
 
 
@@ -150,8 +150,9 @@ def _assignment(option: dict[str, Any]) -> str:
 def _sends(sends: list[dict[str, str | None]]) -> str:
     if not sends:
         return "None: it only listens."
-    return "\n".join(f"{one['hex']}{_quoted(one['text'])}\n    {one['why']}" for one in sends)
+    return "\n".join(f"{_hex(one)}\n    {one['why']}" for one in sends)
 
 
-def _quoted(text: str | None) -> str:
-    return "" if text is None else f'   "{text}"'
+def _hex(one: dict[str, str | None]) -> str:
+    said = "" if one["text"] is None else f'   "{one["text"]}"'
+    return fill(str(one["hex"]), TEXT_WIDTH_CHARACTERS) + said
