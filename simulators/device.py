@@ -69,7 +69,6 @@ class SerialDevice:
         try:
             while True:
                 await self._power.wait()
-                self.port.discard_input()  # nobody heard what came while it was off
                 self._session_task = asyncio.create_task(self._session(), name=f"{self.name} session")
                 await asyncio.wait([self._session_task])
                 if not self._session_task.cancelled():
@@ -114,6 +113,7 @@ class SerialDevice:
     async def power_on(self) -> None:
         """Give it power again; it starts as after a power cut."""
         if not self._power.is_set():
+            self.port.discard_input()  # nobody heard what came while it was off
             self.note("powered_on")
             self._power.set()
 
