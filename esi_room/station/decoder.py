@@ -84,7 +84,7 @@ class Decoder:
 
     def closed(self) -> list[Output]:
         """The line was closed or lost: what waits for its end will not get it."""
-        return self._judged(self._receiver.flush("line lost inside a frame"))
+        return self._judged(self._receiver.flush("line closed inside a frame"))
 
     def _new_receiver(self) -> Receiver:
         # A device that fell silent inside a frame and comes back begins a new one: the remains must not spoil it.

@@ -18,14 +18,14 @@ class Watch:
         self._limit_ns = round(max_silence_s * NS)
         self._good_ns = opened.mono_ns
         self._byte_ns = opened.mono_ns  # the last one
-        self._run_ns = opened.mono_ns  # the first one after a pause: bytes "arrive" since then
+        self._run_ns = opened.mono_ns  # the first one after a long pause: bytes "arrive" since then
         self._count = 0
         self._sample = b""
         self._said: set[str] = set()
 
     def bytes_came(self, octets: bytes, stamp: Stamp) -> None:
         """Of any kind."""
-        if self._is_pause(stamp):
+        if stamp.mono_ns - self._byte_ns > self._limit_ns:
             self._begin_run(stamp)
         self._byte_ns = stamp.mono_ns
         self._count += len(octets)
@@ -42,16 +42,15 @@ class Watch:
         silence_ns = now.mono_ns - self._good_ns
         if silence_ns < self._limit_ns:
             return None
-        run_ns = now.mono_ns - self._run_ns
-        if self._is_pause(now):
-            return self._once("silent", words.silent(now.mono_ns - self._byte_ns))
-        if self._count and run_ns >= self._limit_ns // 2:
+        quiet_ns, run_ns = now.mono_ns - self._byte_ns, self._byte_ns - self._run_ns
+        # Half the limit: a frame that was cut off leaves a few bytes, which do not "arrive"; another device on the
+        # port may well speak less often than ours.
+        if self._count and quiet_ns < self._limit_ns and run_ns >= self._limit_ns // 2:
             return self._once("unframed", words.unframed(self._count, run_ns, self._sample))
-        # Bytes have only just begun to come back: let them show what they are.
+        if not self._count or quiet_ns >= self._limit_ns // 2:
+            return self._once("silent", words.silent(quiet_ns))
+        # Bytes have only just begun to come: let them show what they are.
         return self._once("waiting", f"no good frame for {words.span(silence_ns)}") if not self._said else None
-
-    def _is_pause(self, stamp: Stamp) -> bool:
-        return stamp.mono_ns - self._byte_ns > self._limit_ns // 2
 
     def _begin_run(self, stamp: Stamp) -> None:
         self._run_ns = stamp.mono_ns

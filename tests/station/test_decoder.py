@@ -69,7 +69,7 @@ def test_an_opening_forgets_half_a_frame(make_driver: Any) -> None:
     decoder = opened(make_driver)
     decoder.received(b"V9", NOW)
     assert decoder.closed() == [
-        Rejected("line lost inside a frame", b"V", NOW),
+        Rejected("line closed inside a frame", b"V", NOW),
         Rejected("no frame", b"9", NOW),
     ]
     decoder.opened(later(1))

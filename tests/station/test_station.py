@@ -193,7 +193,7 @@ async def test_replugged_behind_the_same_name(start: Any, device: Device, journa
     device.unplug()
     await until(lambda: made.counters.failed_attempts >= 5)
     assert made.state == "lost"
-    assert journal.rejected() == {"line lost inside a frame": 1, "no frame": 1}  # "V" and "9"
+    assert journal.rejected() == {"line closed inside a frame": 1, "no frame": 1}  # "V" and "9"
     device.plug()
     await until(lambda: made.state == "negotiating")
     device.send(b"V96\nI N-560 2\n")
