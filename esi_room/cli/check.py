@@ -11,7 +11,6 @@ from esi_room.cli import CALLED_WRONG
 from esi_room.config import Finding, Findings, examine
 from esi_room.config.schema import schema
 
-
 EXAMPLE = """\b
 Example:
   esi-room check config/room.toml

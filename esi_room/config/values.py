@@ -88,8 +88,10 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
 
 def _time_zone(value: str) -> str:
     known = zoneinfo.available_timezones()
+    if not known:
+        raise ValueError("cannot be looked up: this machine lacks the time zone database (Debian package tzdata)")
     if value not in known:
-        raise ValueError("is unknown" + did_you_mean(value, known) if known else "cannot be looked up: no tzdata")
+        raise ValueError(f"is unknown{did_you_mean(value, known)}")
     return value
 
 

@@ -267,6 +267,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert mistakes(tmp_path / "dir.toml") == ["dir.toml: cannot be read: Is a directory"]
 
 
+def test_a_machine_without_time_zones(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    assert "tzdata" in mistakes(write(GOOD))[0]
+
+
 def test_another_encoding_is_named_with_its_line(write: Write) -> None:
     assert mistakes(write(GOOD.encode() + b"# \xfcber\n")) == [
         "room.toml:7: byte 0xFC is not UTF-8; save the file as UTF-8"
