@@ -49,6 +49,7 @@ bench: $(INSTALLED)
 # What is generated from the code, and tested for freshness.
 docs: $(INSTALLED)
 	$(BIN)/esi-room check --schema > docs/room.schema.json
+	$(BIN)/python -m esi_room.outputs.asyncapi --write docs
 
 # Needs uv on the path (pip install uv). The two build tools are locked as well: nothing is fetched unhashed.
 lock:
