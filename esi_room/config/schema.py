@@ -7,6 +7,7 @@ left to `esi-room check`.
 from __future__ import annotations
 
 import json
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -42,5 +43,8 @@ def _options(driver: str, definitions: dict[str, Any]) -> dict[str, Any]:
 def _struct(struct: type[msgspec.Struct], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """A reference to the schema of `struct`, which is put among `definitions` under `prefix`."""
     (reference,), components = msgspec.json.schema_components([struct], ref_template=f"#/$defs/{prefix}.{{name}}")
-    definitions.update({f"{prefix}.{name}": component for name, component in components.items()})
+    for name, component in components.items():
+        # A docstring: Python takes its indentation off from 3.13 on.
+        component["description"] = cleandoc(component.get("description", ""))
+        definitions[f"{prefix}.{name}"] = component
     return reference
