@@ -27,6 +27,7 @@ class Bench:
         self.folder = folder
         self.truth = TruthLog()
         self.patient = Patient(1)
+        self.devices: list[Any] = []
         self._clients: list[serial.Serial] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -44,6 +45,7 @@ class Bench:
             self.folder / "device-1", baud=device.BAUD, bits_per_byte=device.BITS_PER_BYTE, seed=seed, faults=faults
         )
         made = device(port, self.patient, ScenarioClock(speed), self.truth, seed=seed, **settings)
+        self.devices.append(made)
         self._tasks.append(asyncio.create_task(made.run()))
         return made
 

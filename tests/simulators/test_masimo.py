@@ -111,7 +111,7 @@ async def test_a_line_cut_by_a_power_cut_and_a_new_start(bench: Any) -> None:
     assert bench.truth.lines[-2]["damage"] == ["cut off"] and not bench.truth.lines[-2]["delivered"]
     client.reset_input_buffer()
     await device.do("power_on")
-    await bench.read(client, lambda octets: LINE.match(octets))
+    await bench.read(client, LINE.match)
 
 
 async def test_it_answers_nothing_and_logs_what_it_was_told(bench: Any) -> None:
