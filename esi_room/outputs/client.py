@@ -6,7 +6,8 @@ Rules:
 - Up to WINDOW publishes are under way at once, in order: one round trip a message would bound the rate.
 - A client object lives for one connection. What it had not sent can then not come out later, out of order.
 - MQTT 5 is tried first, for one reason: its PUBACK says when a publish was refused (Mosquitto's ACL), which
-  3.1.1 cannot say. A broker that does not speak it (NATS) is spoken to in 3.1.1; nothing else differs.
+  3.1.1 cannot say. A broker that does not speak it (NATS) is spoken to in 3.1.1; nothing else differs. Over
+  WebSocket it is 3.1.1 at once: there NATS 2.15 leaves a CONNECT of MQTT 5 unanswered instead of refusing it.
 - The session is clean: a command that waited in the broker while the room was off must not act minutes later.
 """
 
@@ -244,7 +245,8 @@ async def connect(settings: BrokerSettings, will: aiomqtt.Will | None = None) ->
 
 async def _open(settings: BrokerSettings, will: aiomqtt.Will | None, tls: ssl.SSLContext | None) -> BrokerClient:
     try:
-        return await _attempt(settings, will, aiomqtt.ProtocolVersion.V5, tls)
+        if not parse_url(settings.url).websocket:
+            return await _attempt(settings, will, aiomqtt.ProtocolVersion.V5, tls)
     except MqttConnectError as error:
         if not (isinstance(error.rc, ReasonCode) and error.rc.getName() == "Unsupported protocol version"):
             raise _refused(settings, error) from error

@@ -1,0 +1,245 @@
+"""Requests to the room: checked, carried out once, always answered.
+
+Rules:
+- A bad request costs words, never an exception: whatever arrives, an answer leaves. Where even the client cannot
+  be read, it goes to `reply/unknown`.
+- One command at a time, in the order they came. For each: is it well formed, was its `id` seen, does the handler
+  see a reason against it (`check`, which must change nothing) -- and only then `operator.command` is appended,
+  here and nowhere else, directly before `act`. So the record says who asked for what follows, and a crash between
+  the two can lose the effect but not double it.
+- An `id` is known for the open record and the one before it (a `start` is recorded just before the record it
+  opens); after a restart they are read from the records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from esi_room.clock import Clock
+from esi_room.errors import RecordError
+from esi_room.events import Entry, Event, OperatorCommand
+from esi_room.outputs.messages import COMMANDS, Backfill, Command, Position, Reply
+from esi_room.outputs.topics import LEVEL
+from esi_room.record.entry import Cursor, Line
+from esi_room.record.journal import Journal
+from esi_room.record.reader import find, read, records
+
+MAX_PAYLOAD_BYTES = 64 << 10  # a long note is 4 KB; more is no command
+MAX_REMEMBERED = 10_000  # answers kept for repeated ids: days of a busy room
+BACKFILL_LINES = 500  # half of what Mosquitto queues for a subscriber by default
+BACKFILL_BYTES = 1 << 20
+NOBODY = "unknown"  # whom we answer who does not say who they are
+
+_RECORDED = re.compile(rb'"type":"operator\.command"')
+
+
+class Handler(NamedTuple):
+    """What the room does about one command.
+
+    `check`: what speaks against it now, in words; nothing may be changed. `act`: do it and answer; called directly
+    after a clean `check` with nothing in between, and after `operator.command` was appended.
+    """
+
+    act: Callable[[Any], Awaitable[Reply]]
+    check: Callable[[Any], list[str]] = lambda _: []
+
+
+class Answer(NamedTuple):
+    """What goes out: `lines` on the client's backfill topic, then `reply`."""
+
+    client: str
+    reply: Reply
+    lines: list[Line]
+
+
+class _Envelope(NamedTuple):
+    """What could be read of a request, however broken."""
+
+    fields: dict[str, Any]
+    client: str
+    id: str | None
+
+
+class Commands:
+    """The room's ear. `handlers`: by command name; `backfill` is answered here."""
+
+    def __init__(self, journal: Journal, clock: Clock, handlers: Mapping[str, Handler]) -> None:
+        self._journal, self._clock, self._handlers = journal, clock, handlers
+        self._answers: dict[str, Reply] = {}
+
+    async def recall(self) -> None:
+        """Read back which ids were carried out before a restart."""
+        answers = await asyncio.to_thread(_recorded, self._journal)
+        self._answers = {**answers, **self._answers}
+
+    async def answer(self, name: str, payload: bytes, *, retained: bool = False) -> Answer:
+        """Carry out one request. Never raises on what was asked."""
+        envelope, problems = _open(payload)
+        if retained:  # it would act again at every connection
+            problems = ["a command must not be retained: publish it with retain off"]
+        if not problems and envelope.id in self._answers:
+            return Answer(envelope.client, self._answers[envelope.id], [])
+        if problems:
+            return _refusal(envelope, problems)
+        command = self._typed(name, envelope)
+        if isinstance(command, str):
+            return _refusal(envelope, [command])
+        if isinstance(command, Backfill):
+            return await self._backfill(command)
+        return Answer(envelope.client, await self._carry_out(command), [])
+
+    def _typed(self, name: str, envelope: _Envelope) -> Command | str:
+        known = sorted({*self._handlers, Backfill.NAME})
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            return f"there is no command {name[:64]!r}: {hint}"
+        try:
+            return msgspec.convert(envelope.fields, COMMANDS[name])
+        except msgspec.ValidationError as error:
+            return _in_words(str(error), COMMANDS[name])
+
+    async def _carry_out(self, command: Command) -> Reply:
+        handler = self._handlers[command.NAME]
+        problems = handler.check(command)
+        if problems:
+            return self._remember(command, _no(command.id, problems))
+        try:
+            self._journal.append(self._operator_command(command))
+        except RecordError as error:  # not taken: the same id may try again
+            return _no(command.id, [str(error)])
+        try:
+            return self._remember(command, await handler.act(command))
+        except RecordError as error:
+            return self._remember(command, _no(command.id, [str(error)]))
+
+    def _operator_command(self, command: Command) -> Event:
+        data = OperatorCommand(id=command.id, name=command.NAME, actor=command.actor, client=command.client)
+        return Event(source="room", data=data, received=self._clock.now())
+
+    def _remember(self, command: Command, reply: Reply) -> Reply:
+        self._answers[command.id] = reply
+        if len(self._answers) > MAX_REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+        return reply
+
+    async def _backfill(self, command: Backfill) -> Answer:
+        lines, following = await asyncio.to_thread(_again, self._journal, command)
+        if lines is None:
+            problem = f"record {command.record} has no line {command.from_seq}"
+            return Answer(command.client, _no(command.id, [problem]), [])
+        reply = Reply(
+            id=command.id,
+            ok=True,
+            record=command.record,
+            seq=command.from_seq,
+            message=f"{len(lines)} lines sent" + (", there are more" if following else ""),
+            problems=(),
+            count=len(lines),
+            next=following,
+        )
+        return Answer(command.client, reply, lines)
+
+
+def _open(payload: bytes) -> tuple[_Envelope, list[str]]:
+    """Whatever can be read of the request, and what is wrong with what every request needs."""
+    nothing = _Envelope({}, NOBODY, None)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        return nothing, [f"the request has {len(payload)} bytes; at most {MAX_PAYLOAD_BYTES} are read"]
+    try:
+        fields = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return nothing, [f"the request is no JSON: {error}"]
+    if not isinstance(fields, dict):
+        return nothing, ["the request is no JSON object: it needs id, actor, client"]
+    problems = []
+    for key in ("id", "actor", "client"):
+        value = fields.get(key)
+        if not isinstance(value, str) or not value:
+            problems.append(f"{key} is missing: a text that is not empty")
+    client = fields.get("client")
+    if isinstance(client, str) and client and not LEVEL.fullmatch(client):
+        problems.append("client may hold A-Z a-z 0-9 _ - and at most 64 of them")
+    usable = client if isinstance(client, str) and LEVEL.fullmatch(client) else NOBODY
+    request = fields.get("id")
+    return _Envelope(fields, usable, request if isinstance(request, str) else None), problems
+
+
+def _in_words(error: str, command: type[Command]) -> str:
+    """msgspec's message, with a suggestion for a mistyped field."""
+    unknown = re.search(r"unknown field `(.*?)`", error)
+    if unknown is None:
+        return error
+    near = difflib.get_close_matches(unknown[1], command.__struct_fields__, 1)
+    return f"{error}: did you mean {near[0]}?" if near else error
+
+
+def _no(request: str | None, problems: list[str]) -> Reply:
+    return Reply(
+        id=request,
+        ok=False,
+        record=None,
+        seq=None,
+        message=f"not done: {problems[0]}",
+        problems=tuple(problems),
+    )
+
+
+def _refusal(envelope: _Envelope, problems: list[str]) -> Answer:
+    return Answer(envelope.client, _no(envelope.id, problems), [])
+
+
+def _again(journal: Journal, command: Backfill) -> tuple[list[Line] | None, Position | None]:
+    """The lines asked for (None: there are none such), and where the journal goes on after them."""
+    end = journal.committed
+    start = find(journal.root, command.record, command.from_seq)
+    if start is None or (start.record, start.offset) > (end.record, end.offset):
+        return None, None
+    found = read(journal.root, start, end, max_lines=BACKFILL_LINES, max_bytes=BACKFILL_BYTES)
+    last = command.to_seq
+    lines = [line for line in found if line.record == command.record and (last is None or line.seq <= last)]
+    if last is not None and (len(lines) < len(found) or (lines and lines[-1].seq == last)):
+        return lines, None
+    if len(lines) < len(found):
+        return lines, Position(record=found[len(lines)].record, seq=found[len(lines)].seq)
+    return lines, _following(journal, lines[-1].after if lines else start, end)
+
+
+def _following(journal: Journal, after: Cursor, end: Cursor) -> Position | None:
+    more = read(journal.root, after, end, max_lines=1)
+    return Position(record=more[0].record, seq=more[0].seq) if more else None
+
+
+def _recorded(journal: Journal) -> dict[str, Reply]:
+    """The commands in the open record and the one before it, as far as committed."""
+    end = journal.committed
+    ids = [record for record in records(journal.root) if record <= end.record][-2:]
+    answers: dict[str, Reply] = {}
+    cursor = Cursor(ids[0], 0, 0) if ids else end
+    while lines := read(journal.root, cursor, end):
+        cursor = lines[-1].after
+        for line in lines:
+            if _RECORDED.search(line.octets):
+                _recall(line, answers)
+    return answers
+
+
+def _recall(line: Line, answers: dict[str, Reply]) -> None:
+    entry = msgspec.json.decode(line.octets, type=Entry)
+    if entry.type != OperatorCommand.TYPE:
+        return
+    request = msgspec.json.decode(entry.data, type=OperatorCommand).id
+    answers[request] = Reply(
+        id=request,
+        ok=True,
+        record=line.record,
+        seq=line.seq,
+        message="this was taken before the daemon was started again",
+        problems=(),
+    )

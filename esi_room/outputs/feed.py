@@ -1,0 +1,124 @@
+"""The snapshots' task: follows the committed head (not the outbox: a backlog must not make a display wrong),
+keeps the projection, and says what changed.
+
+Rules:
+- It begins with the open record's first line, so that a restarted daemon is right at once. What was observed
+  before the start is as old as the elder of the two clocks says: the monotonic one may have begun anew.
+- A topic is published at once, and then at most every MIN_INTERVAL_S; the last change always goes out.
+- It sleeps until something is committed, a value goes stale or a held-back topic is due. It does not poll.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from esi_room.clock import NS, Clock, Stamp, parse_rfc3339
+from esi_room.events import Entry
+from esi_room.outputs.follow import follow
+from esi_room.outputs.state import Projection
+from esi_room.outputs.tasks import until_first
+from esi_room.record.entry import Cursor, Line
+from esi_room.record.journal import Journal
+
+MIN_INTERVAL_S = 0.1  # ten snapshots a second of one topic are more than an eye follows
+
+_decoder = msgspec.json.Decoder(Entry)
+_encoder = msgspec.json.Encoder()
+
+
+class StateFeed:
+    """Projection, journal and clock in one task. `publish(topic, payload)` gets topics below the room."""
+
+    def __init__(self, journal: Journal, clock: Clock, publish: Callable[[str, bytes], None]) -> None:
+        self._journal, self._clock, self._publish = journal, clock, publish
+        self._projection = Projection()
+        self._started = clock.now()
+        self._head_at_start = journal.committed
+        self._caught_up = False
+        self._dirty: set[str] = set()
+        self._not_before_ns: dict[str, int] = {}
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """For ever."""
+        await until_first(self._follow(), self._publish_due())
+
+    def preview(self, sha256: str) -> None:
+        """`image/last` shows the object `sha256` from now on."""
+        self._touch(self._projection.preview(sha256, None))
+
+    def preview_failed(self, problem: str) -> None:
+        """The last object cannot be shown; `image/last` stays as it was."""
+        self._touch(self._projection.preview(self._projection.shown_sha256, problem))
+
+    def forget(self) -> None:
+        """The daemon stops: say of every value that it is not kept up any more, at once."""
+        self._dirty |= self._projection.forget()
+        if self._caught_up:
+            for topic in sorted(self._dirty):
+                self._say(topic)
+        self._dirty.clear()
+
+    async def _follow(self) -> None:
+        begin = Cursor(self._journal.record, 0, 0)
+        async for lines in follow(self._journal, begin):
+            self._touch(self._apply(lines))
+            if not self._caught_up and not _before(lines[-1].after, self._head_at_start):
+                self._caught_up = True
+                self._touch(self._projection.topics)
+
+    def _apply(self, lines: Iterable[Line]) -> set[str]:
+        dirty: set[str] = set()
+        for line in lines:
+            entry = _decoder.decode(line.octets)
+            old = _before(Cursor(line.record, line.seq, 0), self._head_at_start)
+            dirty |= self._projection.apply(entry, self._mono_ns(entry) if old else None)
+        return dirty | self._projection.expire(self._clock.now().mono_ns)
+
+    def _mono_ns(self, entry: Entry) -> int:
+        """When an entry of an earlier run was received, on this boot's monotonic clock, or earlier."""
+        return self._started.mono_ns - _age_ns(entry, self._started)
+
+    def _touch(self, topics: set[str]) -> None:
+        self._dirty |= topics
+        self._wake.set()
+
+    async def _publish_due(self) -> None:
+        while True:
+            self._wake.clear()
+            now_ns = self._clock.now().mono_ns
+            self._dirty |= self._projection.expire(now_ns)
+            if self._caught_up:
+                for topic in sorted(t for t in self._dirty if self._not_before_ns.get(t, now_ns) <= now_ns):
+                    self._say(topic)
+            await self._sleep(now_ns)
+
+    def _say(self, topic: str) -> None:
+        now = self._clock.now()
+        self._dirty.discard(topic)
+        self._not_before_ns[topic] = now.mono_ns + round(MIN_INTERVAL_S * NS)
+        self._publish(topic, _encoder.encode(self._projection.snapshot(topic, now.wall_ns)))
+
+    async def _sleep(self, now_ns: int) -> None:
+        due = [self._not_before_ns[t] for t in self._dirty if t in self._not_before_ns]
+        expiry_ns = self._projection.next_expiry()
+        if expiry_ns is not None:
+            due.append(expiry_ns)
+        timeout_s = max(0.0, (min(due) - now_ns) / NS) if due else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _before(one: Cursor, other: Cursor) -> bool:
+    return (one.record, one.seq) < (other.record, other.seq)
+
+
+def _age_ns(entry: Entry, now: Stamp) -> int:
+    wall_ns = now.wall_ns - parse_rfc3339(entry.received)
+    return max(0, wall_ns, now.mono_ns - entry.mono_ns)

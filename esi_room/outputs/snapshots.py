@@ -1,0 +1,250 @@
+"""The shapes of the retained snapshots under `state/`: what a display reads when it joins.
+
+Rules:
+- One message is enough: each snapshot is whole, and says by `as_of` which entries it includes.
+- A value that may age carries `observed_at`, `stale_after_s` and `stale`. A display needs no clock: when a value
+  goes stale the daemon publishes the snapshot again with `stale` true. The value stays, marked: it is what was
+  last known, not what is.
+- A display that has a clock can check for itself: now minus `published_at`, both on its own clock from when it
+  received the message, added to `published_at` minus `observed_at`. It never compares its clock to ours.
+- Nobody can publish after a kill: while `status` says `offline`, everything here is what was known then.
+- `state/procedure` to `state/alerts` hold what the open record says, and nothing of the record before it: the
+  values of the last patient are not shown to the next. `state/device/` is the room's, and stays.
+
+The JSON Schemas in `docs/schemas` are generated from these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from esi_room.events import DeviceCondition, Phase, PumpState, ReadingStatus, Severity
+
+
+class AsOf(Struct, frozen=True, kw_only=True):
+    """The last entry that the snapshot includes."""
+
+    record: str
+    seq: int
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """What every snapshot begins with. `published_at`: the room's clock, RFC 3339 UTC."""
+
+    as_of: AsOf
+    published_at: str
+
+
+class Aged(Struct, frozen=True, kw_only=True):
+    """Something observed once, and true for a while.
+
+    `observed_at`: RFC 3339 UTC. `stale_after_s`: how long it may be taken for the present; null: it is no
+    measurement of the present at all (an image shows when it was taken) and does not go stale. `stale`: that time
+    is over, or the device is no longer heard.
+    """
+
+    observed_at: str
+    stale_after_s: float | None
+    stale: bool
+
+
+class Phased(Struct, frozen=True, kw_only=True):
+    """A phase, and since when."""
+
+    phase: Phase
+    since: str
+    origin: str
+
+
+class ProcedureState(Snapshot, frozen=True):
+    """`state/procedure`: which record is open and where the procedure in it stands.
+
+    `kind`: `standby` between cases. `procedure`: what is to be done, in words. `phases`: every phase so far, the
+    last one is the present one (also in `phase`). `outcome`: null while it goes on.
+    """
+
+    kind: Literal["standby", "procedure"] | None
+    opened_at: str | None
+    procedure: str | None
+    started_at: str | None
+    phase: Phase | None
+    phases: tuple[Phased, ...]
+    outcome: Literal["completed", "discontinued"] | None
+    ended_at: str | None
+
+
+class VitalValue(Aged, frozen=True):
+    """The last reading of this name from this device, as in `vitals.numeric`."""
+
+    source: str
+    code: int | str
+    name: str
+    value: float | int | None
+    unit: str
+    status: ReadingStatus
+    flags: tuple[str, ...]
+
+
+class VitalConditions(Aged, frozen=True):
+    """The status bits that were set in the device's last message, as words."""
+
+    source: str
+    conditions: tuple[str, ...]
+
+
+class VitalsState(Snapshot, frozen=True):
+    """`state/vitals`: the last value of everything that was measured since the record was opened."""
+
+    values: tuple[VitalValue, ...]
+    conditions: tuple[VitalConditions, ...]
+
+
+class ActiveAlarm(Struct, frozen=True, kw_only=True):
+    """An alarm that the device stated and has not withdrawn."""
+
+    code: str
+    text: str
+    since: str
+    priority: str | None = None
+    advisory: bool = False
+
+
+class PumpValue(Aged, frozen=True):
+    """The last message of one pump. `event`: the type of the entry it comes from; null before any."""
+
+    source: str
+    event: Literal["pump.status", "pump.started", "pump.stopped", "pump.completed"] | None
+    state: PumpState | None
+    rate_ml_h: float | None
+    delivered_ml: float | None
+    target_ml: float | None
+    pressure_mmhg: float | None
+    drug: str | None
+    withdrawn_ml: float | None
+    direction: Literal["infuse", "withdraw"] | None
+    detail: str | None
+    alarms: tuple[ActiveAlarm, ...]
+
+
+class PumpsState(Snapshot, frozen=True):
+    """`state/pump`: every pump that said something since the record was opened."""
+
+    pumps: tuple[PumpValue, ...]
+
+
+class ImageValue(Aged, frozen=True):
+    """The last new object that the C-arm sent; `seq` is its entry. Field names are those of `carm.image`."""
+
+    seq: int
+    sha256: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    modality: str | None
+    rows: int | None
+    columns: int | None
+    frames: int | None
+    acquired: str | None
+    primary_angle_deg: float | None
+    secondary_angle_deg: float | None
+    kvp: float | None
+    tube_current_ma: float | None
+    peer: str
+
+
+class CarmState(Snapshot, frozen=True):
+    """`state/carm`: the last image, and which image the retained `image/last` shows.
+
+    `shown_sha256`: of the object that `image/last` was made from; null: it is empty. Where it is not that of
+    `image`, the last object cannot be shown, and `preview_problem` says why.
+    """
+
+    image: ImageValue | None
+    objects: int
+    shown_sha256: str | None
+    preview_problem: str | None
+
+
+class HeaderDose(Aged, frozen=True):
+    """What one image's header says of dose: DICOM keyword and value, in DICOM's units."""
+
+    seq: int
+    sop_instance_uid: str
+    attributes: dict[str, Any]
+
+
+class DoseState(Snapshot, frozen=True):
+    """`state/dose`: what is known of the dose of this record.
+
+    From image headers alone, and nothing is added up: fluoroscopy that was not stored is in no header, and an
+    attribute may be of one frame or of the whole examination. `last`: the newest header with dose attributes.
+    `images`: new image objects in this record; `frames`: the frames in them.
+    """
+
+    provenance: Literal["image headers"]
+    images: int
+    frames: int
+    last: HeaderDose | None
+
+
+class AlertValue(Struct, frozen=True, kw_only=True):
+    """An alert that is not cleared. `facts`: the `seq`s it rests on."""
+
+    alert: str
+    rule: str
+    severity: Severity
+    text: str
+    facts: tuple[int, ...]
+    raised_at: str
+    acknowledged_at: str | None
+    actor: str | None
+    """Who acknowledged it; before that, who raised it, where that was a person."""
+    reason: str | None
+
+
+class AlertsState(Snapshot, frozen=True):
+    """`state/alerts`: the alerts of this record that are not cleared, oldest first."""
+
+    alerts: tuple[AlertValue, ...]
+
+
+class GapValue(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The last time in which nothing was known of the device."""
+
+    from_: str
+    to: str
+    reason: str
+
+
+class DeviceSnapshot(Snapshot, frozen=True):
+    """`state/device/<id>`: one device's line, since when it is so, and why.
+
+    `rejected`: messages not understood since the record was opened, by reason. `alarms` empties when the line is
+    lost: nothing is known then, and the device says it again when it comes back. `state` null: the daemon has started
+    again and not yet spoken to the device (or the device is no longer configured).
+    """
+
+    device: str
+    state: DeviceCondition | None
+    since: str | None
+    reason: str | None
+    driver: str | None
+    port: str | None
+    identity: str | None
+    alarms: tuple[ActiveAlarm, ...]
+    rejected: dict[str, int]
+    gaps: int
+    last_gap: GapValue | None
+
+
+STATES: dict[str, type[Snapshot]] = {
+    "state/procedure": ProcedureState,
+    "state/vitals": VitalsState,
+    "state/pump": PumpsState,
+    "state/carm": CarmState,
+    "state/dose": DoseState,
+    "state/alerts": AlertsState,
+    "state/device/": DeviceSnapshot,
+}
+"""Every snapshot topic below the room; the one that ends in `/` goes on with a device's id."""
