@@ -23,6 +23,8 @@ CALLED_WRONG = 2
 COMMANDS: dict[str, str] = {
     "check": "Name every mistake in a room's configuration.",
     "drivers": "List what can be connected, and how.",
+    "records": "List the records of a data directory.",
+    "verify": "Verify a record, or every record of a data directory.",
 }
 
 
