@@ -32,7 +32,6 @@ NIBP_SYSTOLIC = Parameter(150021, "nibp_systolic_mmhg", "mm[Hg]")  # MDC_PRESS_B
 NIBP_DIASTOLIC = Parameter(150022, "nibp_diastolic_mmhg", "mm[Hg]")  # MDC_PRESS_BLD_NONINV_DIA
 NIBP_MEAN = Parameter(150023, "nibp_mean_mmhg", "mm[Hg]")  # MDC_PRESS_BLD_NONINV_MEAN
 NIBP_PULSE_RATE = Parameter(149546, "nibp_pulse_rate_bpm", "/min")  # MDC_PULS_RATE_NON_INV, IEEE 11073-10407
-RESPIRATORY_RATE = Parameter(151562, "respiratory_rate_bpm", "/min")  # MDC_RESP_RATE
 RESPIRATORY_RATE_BY_CO2 = Parameter(151594, "respiratory_rate_bpm", "/min")  # MDC_CO2_RESP_RATE
 IMPEDANCE_RESPIRATORY_RATE = Parameter(151562, "impedance_respiratory_rate_bpm", "/min")  # MDC_RESP_RATE
 ETCO2 = Parameter(151708, "etco2_mmhg", "mm[Hg]")  # MDC_CONC_AWAY_CO2_ET

@@ -25,9 +25,7 @@ class Fed:
     def __init__(self, driver: Driver) -> None:
         info = driver.info
         self.driver = driver
-        self.receiver = Receiver(
-            driver.grammar, max_frame_bytes=info.max_frame_bytes, inter_byte_s=info.inter_byte_s
-        )
+        self.receiver = Receiver(driver.grammar, max_frame_bytes=info.max_frame_bytes, inter_byte_s=info.inter_byte_s)
         self.outputs: list[Output] = []
         self.rejects: list[str] = []
         self.frame_bytes = self.junk_bytes = 0

@@ -10,7 +10,7 @@ import pytest
 
 from esi_room.drivers import ge_dri
 from esi_room.drivers.contract import Identified, Refused
-from esi_room.drivers.ge_dri import tables, wire
+from esi_room.drivers.ge_dri import tables, wave_table, wire, words
 from esi_room.drivers.ge_dri.subscription import LEVELS
 from esi_room.errors import ConfigurationError
 from esi_room.events import DeviceAlarm, VitalsNumeric, VitalsWaveform
@@ -160,13 +160,13 @@ def test_an_inactive_group_is_off_even_with_a_number_in_it(make: Any, by_name: A
     assert (spo2.value, spo2.status) == (None, "off")
 
 
-@pytest.mark.parametrize("raw", [*tables.SPECIAL_VALUES, -32001, -32768])
+@pytest.mark.parametrize("raw", [*words.SPECIAL_VALUES, -32001, -32768])
 def test_no_special_value_is_ever_a_measurement(make: Any, by_name: Any, raw: int) -> None:
     fed = make("ge_dri")
     fed(record(0, (1, displayed({"t1": (READY, 1, [raw])}))))
     reading = by_name(fed.said(VitalsNumeric)[0])["temperature_1_cel"]
     assert (reading.value, reading.status) == (None, "invalid")
-    assert reading.flags[-1] == tables.SPECIAL_VALUES.get(raw, f"special_{raw}")
+    assert reading.flags[-1] == words.SPECIAL_VALUES.get(raw, f"special_{raw}")
 
 
 def test_the_smallest_true_value_is_one(make: Any, by_name: Any) -> None:
@@ -442,7 +442,7 @@ def test_after_reopening_everything_is_asked_again(make: Any, vectors: Any) -> N
         ({"waveforms": ("PLEHT",)}, "waveform 'PLEHT': known are ECG1"),
         ({"waveforms": ("ECG1", "ECG2", "PLETH")}, "700 samples/s together"),
         ({"waveforms": ("CO2", "CO2")}, "named twice"),
-        ({"waveforms": tuple(tables.WAVES)[3:12]}, "9 named, 8 allowed"),
+        ({"waveforms": tuple(wave_table.WAVES)[3:12]}, "9 named, 8 allowed"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], complaint: str) -> None:
@@ -461,6 +461,6 @@ def test_no_group_lies_over_another_and_all_octets_are_spoken_for() -> None:
     for class_, groups in tables.GROUPS.items():
         spans = [(g.at, g.at + g.size_bytes) for g in groups] + list(tables.UNKNOWN[class_])
         if class_ == tables.EXT1:
-            spans.append((tables.ARRHYTHMIA_AT, tables.ARRHYTHMIA_AT + 4))
+            spans.append((words.ARRHYTHMIA_AT, words.ARRHYTHMIA_AT + 4))
         octets = sorted(at for start, end in spans for at in range(start, end))
         assert octets == list(range(270))

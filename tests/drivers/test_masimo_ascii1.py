@@ -21,9 +21,7 @@ def line(spo2: str = "097", alarm: str = "0000", exc: str = "000800") -> bytes:
 
 @pytest.mark.parametrize("number", range(14))
 @pytest.mark.parametrize("step", [1, 1000])
-def test_every_line_says_what_the_vectors_expect(
-    make: Any, vectors: Any, by_name: Any, number: int, step: int
-) -> None:
+def test_every_line_says_what_the_vectors_expect(make: Any, vectors: Any, by_name: Any, number: int, step: int) -> None:
     frame = vectors("masimo_ascii1")[number]
     fed, expected = make("masimo_ascii1"), frame["expected"]
     for at in range(0, len(frame["octets"]), step):

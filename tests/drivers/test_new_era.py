@@ -158,7 +158,7 @@ def test_end_of_volume_is_told_with_the_last_volume(bench: Bench) -> None:
     bench.go_round("S")
     bench.go_round("I", DIS="I2.900W0.000ML")
     bench.pump("I", DIS="I2.990W0.000ML")
-    while "DIS" == (command := bench.ask()):
+    while (command := bench.ask()) == "DIS":
         bench.fed(basic("00II2.990W0.000ML"))
     told = bench.fed(basic("00S" + ANSWERS.get(command or "", "")))
     assert [type(o.data) for o in told] == [PumpStatus], "stopped, but not yet known whether complete"
@@ -245,9 +245,7 @@ def test_in_basic_mode_nothing_comes_unasked(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("error", "again"), [("?", 0), ("?NA", 0), ("?OOR", 0), ("?COM", 1), ("?IGN", 1)])
-def test_a_data_error_makes_a_value_unknown_or_the_query_asked_again(
-    bench: Bench, error: str, again: bool
-) -> None:
+def test_a_data_error_makes_a_value_unknown_or_the_query_asked_again(bench: Bench, error: str, again: bool) -> None:
     bench.go_round("S")
     assert bench.fed.said(PumpStatus)[-1].rate_ml_h == 500.0
     while bench.ask() != "RAT":

@@ -32,7 +32,8 @@ from esi_room.drivers.contract import Info
 from esi_room.drivers.ge_dri import wire
 from esi_room.drivers.ge_dri.monitor import Monitor
 from esi_room.drivers.ge_dri.subscription import LEVELS, Requests
-from esi_room.drivers.ge_dri.tables import CLASS_BITS, SAMPLES_PER_S_CAP, WAVES
+from esi_room.drivers.ge_dri.tables import CLASS_BITS
+from esi_room.drivers.ge_dri.wave_table import SAMPLES_PER_S_CAP, WAVES
 from esi_room.errors import ConfigurationError
 from esi_room.line import LineSettings
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from esi_room.drivers.contract import Ask, Identified, Info, Output, Refused, Said
 from esi_room.drivers.edges import Condition, Edges
-from esi_room.drivers.ge_dri import tables as t
 from esi_room.drivers.ge_dri import wire
 from esi_room.drivers.ge_dri.numerics import Nibp, Values, aux, values
 from esi_room.drivers.ge_dri.subscription import Requests, Subscription
 from esi_room.drivers.ge_dri.waves import alarms, waveform
+from esi_room.drivers.ge_dri.words import ALARMING
 from esi_room.events import Reading, VitalsNumeric
 from esi_room.framing import Grammar
 
@@ -146,7 +146,7 @@ class Monitor:
     def _edges(self, live: list[Values]) -> list[Any]:
         """Alarming conditions. A class that is not in this record stays as it was."""
         for part in live:
-            words = [word for word in part.conditions if word in t.ALARMING]
+            words = [word for word in part.conditions if word in ALARMING]
             self._by_class[part.class_] = {f"ge_dri:{w}": Condition(w.replace("_", " ")) for w in words}
         return self._conditions.update({k: v for part in self._by_class.values() for k, v in part.items()})
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from esi_room.drivers.ge_dri import tables as t
+from esi_room.drivers.ge_dri import words
 from esi_room.events import Reading, ReadingStatus
 from esi_room.nomenclature import ETCO2, RESPIRATORY_RATE_BY_CO2, Parameter, reading, vendor
 
@@ -107,22 +108,22 @@ def _part(group: t.Group, status: int, label: int, raw: tuple[int, ...], body: b
             readings.append(_reading(parameter, n, field.divisor, active, flags))
     if group.name == "co2":
         readings.append(_etco2_mmhg(readings))
-    words = _status_words(group, status) if group.own_header else ()
-    return _Part(group.name, active, label, tuple(readings), words + _more_words(group.name, label, body), fields)
+    told = _status_words(group, status) if group.own_header else ()
+    return _Part(group.name, active, label, tuple(readings), told + _more_words(group.name, label, body), fields)
 
 
 def _reading(parameter: Parameter, raw: int, divisor: int, active: bool, flags: tuple[str, ...]) -> Reading:
     """Inactive: not measured, whatever number is there. At or under -32001: no measurement, but a reason."""
     if not active:
         return reading(parameter, None, "off", ("not_active",))
-    if raw < t.SMALLEST_VALUE:
-        return reading(parameter, None, "invalid", (*flags, t.SPECIAL_VALUES.get(raw, f"special_{raw}")))
+    if raw < words.SMALLEST_VALUE:
+        return reading(parameter, None, "invalid", (*flags, words.SPECIAL_VALUES.get(raw, f"special_{raw}")))
     return reading(parameter, raw if divisor == 1 else raw / divisor, "ok", flags)
 
 
 def _coded(group: str, key: str, parameter: Parameter, flags: tuple[str, ...]) -> Parameter:
     """The code of a rate depends on what the monitor counts it from."""
-    if (group, key) == ("ecg", "hr") and not {f"source_{s}" for s in t.ECG_SOURCES} & set(flags):
+    if (group, key) == ("ecg", "hr") and not {f"source_{s}" for s in words.ECG_SOURCES} & set(flags):
         return vendor("ge_dri:ecg.hr", parameter.name, parameter.unit)
     if (group, key) == ("co2", "rr") and "source_co2" in flags:
         return RESPIRATORY_RATE_BY_CO2
@@ -151,12 +152,12 @@ def _status_words(group: t.Group, status: int) -> tuple[str, ...]:
 def _more_words(group: str, label: int, body: bytes) -> tuple[str, ...]:
     """Bits that stand elsewhere than in the group's status."""
     if group == "nibp":
-        return _words(label, t.NIBP_BITS)
+        return _words(label, words.NIBP_BITS)
     if group == "co_wedge":
-        return _words(label, t.CO_BITS)
+        return _words(label, words.CO_BITS)
     if group == "arrh_ecg":
-        bits = int.from_bytes(body[t.ARRHYTHMIA_AT : t.ARRHYTHMIA_AT + 4], "little")
-        return tuple(t.ARRHYTHMIA_BITS.get(n, f"arrh_bit_{n}") for n in range(32) if bits >> n & 1)
+        bits = int.from_bytes(body[words.ARRHYTHMIA_AT : words.ARRHYTHMIA_AT + 4], "little")
+        return tuple(words.ARRHYTHMIA_BITS.get(n, f"arrh_bit_{n}") for n in range(32) if bits >> n & 1)
     return ()
 
 
@@ -167,8 +168,8 @@ def _words(bits: int, table: dict[int, str]) -> tuple[str, ...]:
 def _flags(group: str, key: str, status: int, label: int) -> tuple[str, ...]:
     """What a group's label (for the heart rate: its status) says of one reading."""
     if (group, key) == ("ecg", "hr"):
-        return (f"source_{_pick(t.HR_SOURCES, status >> 3 & 0xF)}",)
-    about = t.LABELS.get(group)
+        return (f"source_{_pick(words.HR_SOURCES, status >> 3 & 0xF)}",)
+    about = words.LABELS.get(group)
     if about is None or about.key not in {key, None}:
         return ()
     word = _pick(about.words, label & about.mask)
@@ -180,15 +181,15 @@ def _label_fields(group: str, label: int) -> dict[str, Any]:
     if group == "ecg":
         return _ecg_fields(label)
     if group == "nibp":
-        return {"nibp_cuff": _pick(t.CUFFS, label & 7)}
-    if group in t.LABELS or group == "co_wedge" or not label:
+        return {"nibp_cuff": _pick(words.CUFFS, label & 7)}
+    if group in words.LABELS or group == "co_wedge" or not label:
         return {}
     return {f"{group}_label": label}
 
 
 def _ecg_fields(label: int) -> dict[str, Any]:
     """Four bits a channel, channel 1 highest; bits 12 and 13 are the QRS source."""
-    leads = [_pick(t.ECG_LEADS, label >> shift & 0xF) for shift in (8, 4, 0)]
+    leads = [_pick(words.ECG_LEADS, label >> shift & 0xF) for shift in (8, 4, 0)]
     return {"ecg_leads": leads, "ecg_qrs_source": label >> 12 & 3}
 
 
@@ -197,10 +198,10 @@ def _pick(table: tuple[Any, ...], n: int) -> Any:
 
 
 def _nibp(part: _Part) -> Nibp:
-    flags = ("older_than_60_s",) if part.label & t.NIBP_OLD else ()
+    flags = ("older_than_60_s",) if part.label & words.NIBP_OLD else ()
     return Nibp(
         active=part.active,
-        measuring=bool(part.label & t.NIBP_MEASURING),
+        measuring=bool(part.label & words.NIBP_MEASURING),
         old=bool(flags),
         readings=tuple(_cuff_reading(r, flags) for r in part.readings),
     )

@@ -17,9 +17,7 @@ from esi_room.nomenclature import (
     NIBP_MEAN,
     NIBP_PULSE_RATE,
     NIBP_SYSTOLIC,
-    PLETH,
     PULSE_RATE,
-    RESPIRATORY_RATE,
     SPO2,
     Parameter,
     vendor,
@@ -178,7 +176,7 @@ BASIC_GROUPS = (
         (
             _own("co2", "et", "etco2_pct", "%", 100),
             _own("co2", "fi", "fico2_pct", "%", 100),
-            Field("rr", RESPIRATORY_RATE, 1),
+            _own("co2", "rr", "respiratory_rate_bpm", "/min", 1),
             _own("co2", "amb_press", "ambient_pressure_mmhg", "mm[Hg]", 10),
         ),
         CO2_BITS,
@@ -321,124 +319,3 @@ GROUPS = {BASIC: BASIC_GROUPS, EXT1: EXT1_GROUPS, EXT2: EXT2_GROUPS, EXT3: EXT3_
 UNKNOWN = {BASIC: ((268, 270),), EXT1: ((16, 48), (136, 270)), EXT2: ((124, 230), (238, 270))}
 UNKNOWN |= {EXT3: ((46, 60), (100, 116), (196, 270))}
 """Octets of the body, from and to, that no group above explains: kept as hex where they hold anything."""
-
-ARRHYTHMIA_AT = 12  # u32 in the ext1 body
-ARRHYTHMIA_BITS = {
-    **dict(enumerate(("arrh_asystole", "arrh_vf", "arrh_rapid_vt", "arrh_vt"))),
-    **{4: "arrh_extreme_brady", 5: "arrh_extreme_tachy", 6: "arrh_pvc_run", 7: "arrh_long_rr"},
-    **{14: "arrh_frequent_pvc", 20: "arrh_noisy_ecg", 27: "arrh_brady", 28: "arrh_tachy"},
-    30: "arrh_analysis_off",
-}
-
-HR_SOURCES: tuple[str, ...] = (
-    "none",
-    "ecg",
-    "invp1",
-    "invp2",
-    "invp3",
-    "invp4",
-    "pleth",
-    "invp5",
-    "invp6",
-    "mortara_ecg",
-)
-HR_SOURCES += ("invp7", "invp8", "pleth2")
-ECG_SOURCES = {"ecg", "mortara_ecg"}
-RR_SOURCES = ("none", "co2", "impedance")
-ECG_LEADS = (None, "I", "II", "III", "aVR", "aVL", "aVF", "V")
-TEMPERATURE_SITES: tuple[str | None, ...] = (
-    None,
-    "eso",
-    "naso",
-    "tymp",
-    "rect",
-    "blad",
-    "axil",
-    "skin",
-    "airw",
-    "room",
-    "myo",
-)
-TEMPERATURE_SITES += ("t1", "t2", "t3", "t4", "core", "surf", "t5", "t6")
-PRESSURE_SITES: tuple[str | None, ...] = (None, "art", "cvp", "pa", "rap", "rvp", "lap", "icp", "abp")
-PRESSURE_SITES += ("p1", "p2", "p3", "p4", "p5", "p6")
-AGENTS = ("unknown", "none", "hal", "enf", "iso", "des", "sev")
-SO2_KINDS = ("so2", "sao2", "svo2", "not_used")
-
-
-class Label(NamedTuple):
-    """A group's label as a flag `<prefix>_<word>` on the reading `key`, or on all of the group's (`key` None)."""
-
-    key: str | None
-    prefix: str
-    words: tuple[str | None, ...]
-    mask: int = 0xFFFF
-
-
-LABELS = {
-    "co2": Label("rr", "source", RR_SOURCES, 0x7),
-    "aa": Label(None, "agent", AGENTS),
-    "spo2": Label("SvO2", "kind", SO2_KINDS, 0x3),
-    "spo2_ch2": Label("SvO2", "kind", SO2_KINDS, 0x3),
-    **{f"p{n}": Label(None, "site", PRESSURE_SITES) for n in range(1, 9)},
-    **{f"t{n}": Label(None, "site", TEMPERATURE_SITES) for n in range(1, 7)},
-}
-CUFFS = ("not_defined", "infant", "reserved", "adult")
-
-NIBP_MEASURING, NIBP_OLD = 1 << 5, 1 << 8  # of the nibp label
-NIBP_BITS = {3: "nibp_auto", 4: "nibp_stat", 5: "nibp_measuring", 6: "nibp_stasis", 7: "nibp_calibrating"}
-NIBP_BITS |= {8: "nibp_older_than_60_s"}
-CO_BITS = {0: "co_older_than_60_s", 1: "pcwp_older_than_60_s"}  # of the co_wedge label
-
-ALARMING = {"asystole", "ecg_noise", "ecg_lead_1_off", "ecg_lead_2_off", "ecg_lead_3_off"}
-ALARMING |= {"apnea", "apnea_by_impedance", "co2_occlusion", "co2_air_leak"}
-ALARMING |= {"flow_disconnection", "flow_obstruction", "flow_leak"}
-ALARMING |= {word for bit, word in ARRHYTHMIA_BITS.items() if bit != 30}
-"""Conditions that are also told as `device.alarm` when they begin and end."""
-
-SMALLEST_VALUE = -32000
-SPECIAL_VALUES = {
-    -32767: "invalid",
-    -32766: "not_updated",
-    -32765: "discontinuity",
-    -32764: "under_range",
-    -32763: "over_range",
-    -32762: "not_calibrated",
-}
-
-
-class Wave(NamedTuple):
-    """A waveform. `divisor` 0: the scale is not certain, samples are as sent."""
-
-    type: int
-    parameter: Parameter
-    rate_hz: int
-    divisor: int
-
-
-def _wave(type_: int, name: str, unit: str, rate_hz: int, divisor: int) -> Wave:
-    return Wave(type_, vendor(f"ge_dri:wave.{type_}", name, unit), rate_hz, divisor)
-
-
-WAVES = {
-    **{f"ECG{n}": _wave(n, f"ecg_{n}_uv", "uV", 300, 1) for n in (1, 2, 3)},
-    **{
-        f"INVP{n}": _wave(type_, f"p{n}_mmhg", "mm[Hg]", 100, 100)
-        for n, type_ in ((1, 4), (2, 5), (3, 6), (4, 7), (5, 16), (6, 17), (7, 36), (8, 37))
-    },
-    "PLETH": Wave(8, PLETH, 100, 100),
-    "PLETH2": _wave(38, "pleth_second_pct", "%", 100, 100),
-    "CO2": _wave(9, "co2_pct", "%", 25, 100),
-    "N2O": _wave(11, "n2o_pct", "%", 25, 100),
-    "AA": _wave(12, "aa_pct", "%", 25, 100),
-    "AWP": _wave(13, "airway_pressure_cmh2o", "cm[H2O]", 25, 10),
-    "RESP": _wave(15, "impedance_respiration_ohm", "Ohm", 25, 100),
-    **{f"EEG{n}": _wave(17 + n, f"eeg_{n}_uv", "uV", 100, 10) for n in (1, 2, 3, 4)},
-    "O2": _wave(10, "o2_raw", "{raw}", 25, 0),
-    "FLOW": _wave(14, "airway_flow_raw", "{raw}", 25, 0),
-    "VOL": _wave(23, "airway_volume_raw", "{raw}", 25, 0),
-    "ENT_100": _wave(32, "entropy_eeg_raw", "{raw}", 100, 0),
-    "EEG_BIS": _wave(35, "bis_eeg_raw", "{raw}", 300, 0),
-}
-WAVE_BITS = {0: "gap", 2: "pacer", 3: "lead_off"}
-SAMPLES_PER_S_CAP = 600  # of all waveforms together; the monitor drops what is over it, and does not say so

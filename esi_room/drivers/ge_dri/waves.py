@@ -6,10 +6,11 @@ import struct
 from typing import NamedTuple
 
 from esi_room.drivers.edges import Condition
-from esi_room.drivers.ge_dri import tables as t
+from esi_room.drivers.ge_dri.wave_table import WAVE_BITS, WAVES
+from esi_room.drivers.ge_dri.words import SMALLEST_VALUE
 from esi_room.events import VitalsWaveform
 
-_BY_TYPE = {wave.type: wave for wave in t.WAVES.values()}
+_BY_TYPE = {wave.type: wave for wave in WAVES.values()}
 _WAVE_HEADER = struct.Struct("<hHH")
 
 ALARM_BYTES = 510
@@ -38,9 +39,9 @@ def waveform(type_: int, data: bytes) -> VitalsWaveform | str:
         name=wave.parameter.name,
         unit=wave.parameter.unit,
         rate_hz=float(wave.rate_hz),
-        samples=tuple(n / divisor if n > t.SMALLEST_VALUE else None for n in raw),
+        samples=tuple(n / divisor if n > SMALLEST_VALUE else None for n in raw),
         gap_before=0 in bits,
-        conditions=tuple(t.WAVE_BITS.get(n, f"wave_bit_{n}") for n in bits if n),
+        conditions=tuple(WAVE_BITS.get(n, f"wave_bit_{n}") for n in bits if n),
     )
 
 
