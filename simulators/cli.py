@@ -22,9 +22,10 @@ from simulators.clock import ScenarioClock
 from simulators.device import SerialDevice
 from simulators.faults import Faults
 from simulators.patient import Patient
-from simulators.room import DRAIN_LIMIT_S, Settings, SimulatedRoom, serial_device, tell_stdout, until_told_to_stop
+from simulators.room import Settings, SimulatedRoom, serial_device, tell_stdout, until_told_to_stop
 from simulators.truth import TruthLog
 
+DEMO_LIMIT_S = 15.0  # somebody is watching: a few attempts, then say why it failed
 DEMO_IDENTITY = Identity("SIMULATED^PATIENT", "SIM-0001", "19600101", "O", 78.0)
 
 
@@ -191,7 +192,7 @@ async def _send_demo(to: tuple[str, int], ae: str, called: str, syntax: str, see
         await made.do("shot", view="ap")
         await made.do("shot", view="lateral", needle_depth_mm=skin_to_target_mm())
         await made.do("run", frames=16, needle_depth_mm=skin_to_target_mm(), contrast_to_ml=2.5)
-        return await made.queue.drain(DRAIN_LIMIT_S)
+        return await made.queue.drain(DEMO_LIMIT_S)
     finally:
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError):

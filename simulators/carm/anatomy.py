@@ -1,7 +1,7 @@
 """A lumbar spine from T12 to the sacrum, pelvis and soft tissue, as a list of solids.
 
 Rules of this file:
-- Sizes are those of an adult (vertebral bodies: Panjabi et al., Spine 1992;17:299, rounded); nobody's in particular.
+- Sizes are plausible for an adult and taken from nobody: good to look at, useless to measure.
 - Shapes are chosen for what fluoroscopy shows of them: endplates, pedicles ("owl eyes"), spinous process, lamina
   and the interlaminar window between two of them, facet joints, transverse processes, iliac crests.
 - y = 0 is the middle of the trunk; the patient lies prone, so the back (y > 0) is nearest to the detector in AP.

@@ -22,7 +22,7 @@ Pattern = Literal["epidural", "vascular"]
 
 # Iohexol, 240 mg iodine per mL, at about 50 keV, per mm.
 CONTRAST_PER_MM = 0.30
-# Aqueous contrast leaves the epidural space within the hour: half is gone after about ten minutes.
+# Aqueous contrast leaves the epidural space slowly: half after ten minutes, plausible and not measured.
 EPIDURAL_FADE_S = 850.0
 # A vein carries it away with the blood.
 VASCULAR_FADE_S = 2.0
@@ -33,7 +33,7 @@ _CANAL_RADII_MM = (11.0, 7.5)
 _CEPHALAD_MM_PER_ML, _CAUDAD_MM_PER_ML = 24.0, 15.0
 _FRONT_POWER = 0.8  # spread slows as the front grows
 _BLUR_MM = 0.95
-_PUSHED_ON = 0.4  # share of later volume that carries contrast along; the rest runs past it
+_PUSHED_ON = 0.15  # share of later volume that carries contrast along; the rest runs past it
 
 
 class Cloud(NamedTuple):

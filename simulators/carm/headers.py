@@ -6,7 +6,7 @@ Rules of this file:
 - Dates and times are those of the C-arm's own clock and carry no offset from UTC: nobody synchronised it.
 - Positioner angles are the C-arm's own, 0 with the tube below the table: it cannot know how the patient lies.
 - Dose in the units of the standard: (0018,115E) in dGy.cm2 and (0040,8302) in mGy are of this image and the
-  fluoroscopy since the one before; (0040,0300) is the whole study's fluoroscopy in seconds.
+  fluoroscopy since the one before; (0040,0300), retired but still written, is the study's fluoroscopy in seconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRANSFER_SYNTAXES: dict[str, UID] = {
     "jpeg_ls": JPEGLSLossless,
 }
 # The greys a person looks at: from dense bone to thin soft tissue, of 4096.
-WINDOW_CENTER, WINDOW_WIDTH = 1750, 3000
+WINDOW_CENTER, WINDOW_WIDTH = 1950, 3400
 
 
 class Identity(NamedTuple):
