@@ -105,19 +105,12 @@ class Incoming(io.BytesIO):
         self.size_bytes += len(octets)
 
     def finish(self) -> None:
-        """The object is whole: its octets are on the disk when this returns, or `problem` says why not."""
-        if self._fd < 0:
-            return
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            self.problem = self.problem or f"cannot write: {error.strerror}"
-        os.close(self._fd)
-        self._fd = -1
-
-    def discard(self) -> None:
-        """The object is kept elsewhere, or refused, or was cut off."""
+        """The object is whole. (The daemon fsyncs it, together with its name in the record: see `keeper.link`.)"""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def discard(self) -> None:
+        """The object is kept elsewhere, or refused, or was cut off."""
+        self.finish()
         self.path.unlink(missing_ok=True)

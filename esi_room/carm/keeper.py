@@ -1,7 +1,7 @@
 """A received object goes into the record. Runs in the daemon.
 
-    the file lies fsynced in `incoming/`, in nobody's record
-    -> linked as `frames/<sha256>.dcm` into the open record, directory fsynced
+    the file lies in `incoming/`, in nobody's record
+    -> linked as `frames/<sha256>.dcm` into the open record, file and directory fsynced
     -> entry `carm.image`, durable (the journal's COMMIT POINT)
     -> only then 0000
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,17 +123,25 @@ def _compared(image: CarmImage, before: list[Held], record: str) -> CarmImage:
 def link(file: Path, directory: Path, sha256: str) -> None:
     """`file` becomes `<directory>/frames/<sha256>.dcm`, durably. OSError where the disk does not take it."""
     frames = directory / "frames"
+    name = frames / f"{sha256}.dcm"
     if not frames.is_dir():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         frames.mkdir(mode=0o700, exist_ok=True)
         _sync(directory)
-    with suppress(FileExistsError):  # linked before, from a file with the same digest that was whole
-        os.link(file, frames / f"{sha256}.dcm")
+    try:
+        os.link(file, name)
+    except FileExistsError:  # left by a crash or a failing disk: it may be torn, this one is whole
+        again = frames / f"{file.name}.again"
+        again.unlink(missing_ok=True)
+        os.link(file, again)
+        os.replace(again, name)
+    # After the link, not before: the file system's log then commits octets, name and size at one go.
+    _sync(file)
     _sync(frames)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,7 +1,7 @@
 """C-STORE (PS3.4 annex B). Runs in the listener's process, in the thread of the association.
 
-    octets arrive -> Incoming (file, digests) -> fsync -> header read -> Received to the daemon
-    daemon: linked into the open record, journal line durable -> Answer -> status to the C-arm
+    octets arrive -> Incoming (file, digests) -> header read -> Received to the daemon
+    daemon: linked into the open record, fsynced, journal line durable -> Answer -> status to the C-arm
 
 What the peer is told, and what happens to its object:
 

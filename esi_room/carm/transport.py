@@ -331,6 +331,26 @@ class RoomAssociation(Association):
             self.dul.socket.close()
             self.services.ended(self)
 
+    def _run_reactor(self) -> None:
+        """Requests, one after the other, until the association is over. Like pynetdicom's, without its sleeps and
+        without its pauses for an acceptor that sends requests."""
+        while not self._kill:
+            context_id, message = self.dimse.get_msg()
+            if message is not None:
+                self._serve_request(message, context_id)
+            if self.is_established and self.acse.is_release_requested():
+                self.acse.send_release(is_response=True)
+                self.is_released, self.is_established = True, False
+                self.kill()
+            elif self.acse.is_aborted():
+                self.is_aborted, self.is_established = True, False
+                self.kill()
+            elif not self.dul.is_alive():
+                self.kill()
+            elif self.dul.idle_timer_expired():
+                self.cause = "silent for too long"
+                self.abort()
+
     def _serve_request(self, msg: Any, context_id: int) -> None:
         """Every storage class, in pynetdicom's tables or not, goes to our C-STORE service."""
         if not isinstance(msg, C_STORE):

@@ -64,7 +64,7 @@ class Unable(Message, frozen=True):
 
 
 class Received(Message, frozen=True):
-    """A whole object lies fsynced in `incoming/<file>`; it is nobody's before the Answer."""
+    """A whole object lies in `incoming/<file>`, not fsynced yet; it is nobody's before the Answer."""
 
     id: int
     file: str
