@@ -32,6 +32,7 @@ INVALID = -32767
 EXISTS, ACTIVE = 1 << 0, 1 << 1
 WAVE_GAP, WAVE_LEAD_OFF = 0x0001, 0x0008
 PLUG_ID = 0x1234
+SOUND_ON = 1
 REQUEST_MAX_BYTES = 512  # far above the longest request with every byte escaped; more without a flag is noise
 
 # Where each group of the basic class begins, and how many values follow its status and label.
@@ -134,7 +135,7 @@ def wave_subrecord(samples: Sequence[int], *, status: int) -> bytes:
 
 def alarm_subrecord(alarms: Sequence[tuple[str, int, bool]], *, silence: int) -> bytes:
     """The alarm status: up to five of (text, colour, changed since the last one)."""
-    octets = struct.pack("<hhhhh", 0, int(bool(alarms)), 0, 0, silence)
+    octets = struct.pack("<hhhhh", 0, SOUND_ON, 0, 0, silence)
     for text, colour, changed in [*alarms, *[("", 0, False)] * 5][:5]:
         encoded = text.encode("latin-1", "replace")[: ALARM_TEXT_BYTES - 1].ljust(ALARM_TEXT_BYTES, b"\0")
         octets += encoded + struct.pack("<hhh", changed, colour, changed) + bytes(12)

@@ -1,7 +1,7 @@
 """Displayed values of a GE monitor: the state of its modules, put into the fields of the basic class.
 
 A value that is not measured goes out as invalid and its group as inactive. The heart rate comes from the selected
-source: with the leads off the monitor takes the pulse oximeter's, and says so in the status.
+source: with the leads off the monitor takes the pulse oximeter's, and says so in the status. ST analysis is off.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def wave_measures(bedside: Bedside, channel: str) -> bool:
 def _ecg(vitals: Vitals, bedside: Bedside) -> dri.Group:
     if bedside.ecg_on:
         status = MEASURES | FROM_ECG << SOURCE_BIT
-        return dri.Group(status, ECG_LABEL, [round(vitals.heart_rate), 0, 0, 0, round(vitals.resp_rate)])
+        return dri.Group(status, ECG_LABEL, [round(vitals.heart_rate), None, None, None, round(vitals.resp_rate)])
     if bedside.spo2_on:
         status = MEASURES | FROM_PLETH << SOURCE_BIT | LEADS_OFF
         return dri.Group(status, ECG_LABEL, [round(vitals.pulse_rate), None, None, None, None])
