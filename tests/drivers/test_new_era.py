@@ -220,6 +220,15 @@ def test_after_a_power_loss_nothing_that_was_read_before_holds(bench: Bench) -> 
     assert (status.delivered_ml, status.rate_ml_h, status.target_ml, status.diameter_mm) == (None,) * 4
 
 
+def test_a_delivery_that_a_power_loss_ended_is_told_with_its_last_volume(bench: Bench) -> None:
+    bench.go_round("S")
+    bench.go_round("I", DIS="I0.200W0.000ML")
+    bench.ask()
+    alarm, stopped, status = [o.data for o in bench.fed(basic("00A?R"))]
+    assert (alarm.code, type(stopped), stopped.delivered_ml) == ("A?R", PumpStopped, 0.2)
+    assert (status.state, status.delivered_ml) == ("alarm", None)
+
+
 def test_in_safe_mode_an_alarm_packet_of_the_pumps_own_answers_nothing(make: Any) -> None:
     bench = Bench(make("new_era", mode="safe"), safe)
     bench.go_round("I", 12)

@@ -121,10 +121,11 @@ class NewEra:
             self._next.insert(0, self._outstanding)
             self._outstanding = None
         self._alarms.add(code)
+        out: list[Output] = [_alarm(code, active=True)] if new else []
+        out += self._became("alarm", ALARMS.get(code, f"alarm {code}"))
         if code == "R":
-            self._forget()
-        told = [_alarm(code, active=True)] if new else []
-        return [*told, *self._became("alarm", ALARMS.get(code, f"alarm {code}")), *self._status()]
+            self._forget()  # after the end of the delivery was told with what was last read
+        return [*out, *self._status()]
 
     def _forget(self) -> None:
         """Power was lost: the volumes start from zero again, and nothing that was read before holds."""
