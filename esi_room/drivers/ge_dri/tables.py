@@ -2,8 +2,9 @@
 
 Sources: GE "DRI Specification" 8005313, 12th ed., for the basic class and the start of ext1; the structure of
 ext1 to ext3 from public headers written after it (datex.h of icu_devices, MIT). A quantity becomes a reading
-only where its scale is certain (stated in the specification, or two independent programs agree); all others are
-kept as the raw number that was sent, under the vendor's own name (`raw`).
+only where its scale is certain (stated in the specification, or two public programs agree); all others are kept
+as the raw number that was sent, under the vendor's own name (`raw`). The status bits of ECG, NIBP and CO2 are the
+specification's; those of the other groups were found in one public program only, and make words, never values.
 """
 
 from __future__ import annotations
@@ -86,21 +87,7 @@ def _raw(*keys: str) -> tuple[Field, ...]:
     return tuple(Field(key) for key in keys)
 
 
-def _percents(group: str, *names: tuple[str, str]) -> tuple[Field, ...]:
-    return tuple(_own(group, key, name, "%", 1) for key, name in names)
-
-
-def _eeg_channel(n: int) -> tuple[Field, ...]:
-    return (
-        _own("eeg", f"eeg{n}.ampl", f"eeg_{n}_amplitude_uv", "uV", 10),
-        _own("eeg", f"eeg{n}.sef", f"eeg_{n}_spectral_edge_hz", "Hz", 10),
-        _own("eeg", f"eeg{n}.mf", f"eeg_{n}_median_frequency_hz", "Hz", 10),
-        *_percents(
-            "eeg",
-            *((f"eeg{n}.{band}_proc", f"eeg_{n}_{band}_pct") for band in ("delta", "theta", "alpha", "beta")),
-            (f"eeg{n}.bsr", f"eeg_{n}_burst_suppression_pct"),
-        ),
-    )
+EEG_CHANNEL = ("ampl", "sef", "mf", "delta_proc", "theta_proc", "alpha_proc", "beta_proc", "bsr")
 
 
 ECG_BITS = {2: "asystole", 7: "ecg_noise", 8: "ecg_artifact", 9: "ecg_learning", 10: "ecg_pacer"}
@@ -260,10 +247,7 @@ EXT2_GROUPS = (
     Group(
         "eeg",
         24,
-        (
-            _own("eeg", "femg", "frontal_emg_uv", "uV", 10),
-            *(field for n in range(1, 5) for field in _eeg_channel(n)),
-        ),
+        _raw("femg", *(f"eeg{n}.{key}" for n in range(1, 5) for key in EEG_CHANNEL)),
         EEG_BITS,
     ),
     Group(
