@@ -19,6 +19,7 @@ from pathlib import Path
 from esi_room.carm.knocks import Knocks
 from esi_room.carm.server import Server
 from esi_room.carm.storage import OUT_OF_RESOURCES, Storage
+from esi_room.carm.transport import TURN_S
 from esi_room.carm.wire import (
     Answer,
     Configure,
@@ -54,7 +55,7 @@ class Listener:
     def run(self) -> None:
         """Until the daemon says stop."""
         host, port = self.server.server_address[:2]
-        threading.Thread(target=self.server.serve_forever, daemon=True, name="accept").start()
+        threading.Thread(target=self.server.serve_forever, args=(TURN_S,), daemon=True, name="accept").start()
         self._send(Listening(host=host, port=port))
         drained = threading.Thread(target=self._drain, daemon=True, name="drain")
         while True:

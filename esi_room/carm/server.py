@@ -127,12 +127,12 @@ class Server(AssociationServer):
         """The slot is free; tell how it ended unless it ended well."""
         with self._lock:
             self._connections.discard(association)
-        under_way = association.dimse.object
-        if under_way is not None:
-            under_way.discard()
+        under_way = list(association.dimse.objects)
+        for incoming in under_way:
+            incoming.discard()
         outcome, reason = _ending(association)
         if outcome:
-            reason += " while an object was under way" if under_way is not None else ""
+            reason += " while an object was under way" if under_way else ""
             self.knocks.say(outcome, association.peer, _called(association), reason)
 
     # --- objects ------------------------------------------------------------------------------------------
@@ -146,12 +146,12 @@ class Server(AssociationServer):
         try:
             return self.storage.store(association, request, context)
         finally:
-            association.dimse.object = None
+            association.dimse.objects.discard(request.DataSet)  # type: ignore[arg-type]
 
     # --- time ---------------------------------------------------------------------------------------------
 
     def service_actions(self) -> None:
-        """Twice a second, in the listener's thread."""
+        """Ten times a second, in the listener's thread."""
         super().service_actions()
         self.knocks.flush()
         now_ns = self.clock.now().mono_ns
@@ -168,7 +168,7 @@ class Server(AssociationServer):
         waiting = threading.Event()
         while (left := self._open()) and self.clock.now().mono_ns < deadline_ns:
             for association in left:
-                if association.dimse.object is None:
+                if not association.dimse.objects:
                     _cut(association, "the room's listener ended")
             waiting.wait(0.02)
         for association in self._open():

@@ -88,7 +88,7 @@ class Storage:
 
     def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
         """The status for the peer; below 0000 lies a durable entry."""
-        received = association.dimse.object
+        received = request.DataSet if isinstance(request.DataSet, Incoming) else None
         try:
             status = self._store(association, request, context, received)
         except Refusal as refusal:
@@ -108,7 +108,7 @@ class Storage:
             raise Refusal(CLASS_NOT_SUPPORTED, "another SOP class than the presentation context's")
         if _UID.fullmatch(sop_instance) is None:
             raise Refusal(INVALID_INSTANCE, "the SOP instance UID is no UID")
-        if received is None or received is not request.DataSet:
+        if received is None:
             raise Refusal(CANNOT_UNDERSTAND, "no data set came")
         received.finish()
         if received.problem is not None:

@@ -240,8 +240,8 @@ class RoomDimse(DIMSEServiceProvider):
 
     def __init__(self, association: RoomAssociation) -> None:
         super().__init__(association)
-        self.object: Incoming | None = None
-        """What is arriving, or arrived and not answered yet."""
+        self.objects: set[Incoming] = set()
+        """What is arriving, or arrived and is not answered yet."""
 
     def get_msg(self, block: bool = False) -> Any:
         """The next message; waits a turn for it where pynetdicom would sleep and look again."""
@@ -266,7 +266,8 @@ class RoomDimse(DIMSEServiceProvider):
         """False where the peer was given up. Gives a C-STORE its file once its command set is whole."""
         if isinstance(message, C_STORE_RQ):
             if not isinstance(message.data_set, Incoming):
-                message.data_set = self.object = self.assoc.services.begin_object(self.assoc, message)  # type: ignore[attr-defined]
+                message.data_set = incoming = self.assoc.services.begin_object(self.assoc, message)  # type: ignore[attr-defined]
+                self.objects.add(incoming)
             return True
         if message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
             self.dul.give_up("a command set without end")  # type: ignore[attr-defined]
