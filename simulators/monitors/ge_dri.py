@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from simulators.device import Action, SerialDevice
 from simulators.monitors import dri_records as dri
 from simulators.monitors import dri_values
-from simulators.monitors.bedside import COLOURS, Bedside, CuffMode
+from simulators.monitors.bedside import COLOURS, Bedside, Cuff, CuffMode
 from simulators.monitors.dri_subscription import Subscription
 from simulators.monitors.waves import CHANNELS, Waves
 
@@ -51,8 +51,8 @@ class GeDri(SerialDevice):
         self._cuff_task: asyncio.Task[None] | None = None
 
     async def _session(self) -> None:
-        self._bedside, self._subscription, self._number = Bedside(), Subscription(), 0
-        self._bedside.watch(self.patient.at(self.clock.now_s()), self.clock.now_s())
+        t_s = self.clock.now_s()
+        self._bedside.watch(self.patient.at(t_s), t_s)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen())
@@ -61,6 +61,12 @@ class GeDri(SerialDevice):
             if self._cuff_task is not None:
                 self._cuff_task.cancel()
                 await asyncio.wait([self._cuff_task])
+            self._forget()
+
+    def _forget(self) -> None:
+        """What a reboot takes: who listened, and what was measured. Sensors stay where they are."""
+        self._subscription, self._number = Subscription(), 0
+        self._bedside.cuff, self._bedside.silenced = Cuff(), False
 
     # --- what a hand or a script does -------------------------------------------------------------------
 

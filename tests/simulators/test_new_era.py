@@ -139,9 +139,24 @@ async def test_everything_documented_can_be_asked(host: Host) -> None:
         ("CLD", "S?"),
         ("STP", "S?NA"),
         ("AL 2", "S?OOR"),
+        ("AL x", "S?"),
+        ("AL 1", "S"),
+        ("TRG XX", "S?"),
+        ("TRG LE", "S"),
+        ("PHN 2", "S"),
+        ("FUN PAS", "S?NA"),
+        ("FUN RAT", "S"),
+        ("DIR UP", "S?"),
+        ("VOL ML", "S"),
+        ("VOL 1.2345", "S?OOR"),
+        ("CLD WDR", "S"),
+        ("RUN 42", "S?OOR"),
+        ("RUN 1", "I"),
     ],
 )
-async def test_what_is_wrong_is_named(host: Host, command: str, answer: str) -> None:
+async def test_each_command_takes_what_is_documented_and_names_what_is_wrong(
+    host: Host, command: str, answer: str
+) -> None:
     await host.ask("")
     assert await host.ask(command) == answer
 
