@@ -19,6 +19,8 @@ from esi_room.carm.wire import Show, Shown
 
 # The helper ends itself sooner (preview.DECODE_S); this is for one that cannot even do that.
 PATIENCE_S = 15.0
+# Between two previews: five a second is what a retained picture is good for, a run of 30 would take a core.
+PAUSE_S = 0.2
 
 log = structlog.get_logger()
 
@@ -57,6 +59,7 @@ class Previewer:
                     (sha256, uid, path), self._newest = self._newest, None
                     shown = await self._decoded(path)
                     self._on_preview(Preview(sha256=sha256, sop_instance_uid=uid, jpeg=shown.jpeg, reason=shown.reason))
+                    await asyncio.sleep(PAUSE_S)
         finally:
             await self._drop()
 

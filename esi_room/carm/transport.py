@@ -16,6 +16,7 @@ import os
 import queue
 import select
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -363,14 +364,42 @@ class RoomAssociation(Association):
             self._answer_store(msg, context_id)
 
     def _answer_store(self, request: C_STORE, context_id: int) -> None:
-        answer = C_STORE()
-        answer.MessageID = request.MessageID
-        answer.MessageIDBeingRespondedTo = request.MessageID
-        answer.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
-        answer.AffectedSOPClassUID = request.AffectedSOPClassUID
-        answer.Status = self.services.store(self, request, self._accepted_cx[context_id])
+        status = self.services.store(self, request, self._accepted_cx[context_id])
         if self.is_established:
-            self.dimse.send_msg(answer, context_id)
+            answer = P_DATA()
+            answer.presentation_data_value_list.append((context_id, b"\3" + _store_response(request, status)))
+            self.dul.send_pdu(answer)
+
+
+def _store_response(request: C_STORE, status: int) -> bytes:
+    """The command set of a C-STORE-RSP (PS3.7 9.3.1.2), implicit VR little endian. By hand: pynetdicom takes 0.5 ms
+    for it, on the way of every acknowledgement.
+
+        (0000,0000) UL length of the rest       (0000,0120) US message id answered
+        (0000,0002) UI SOP class                (0000,0800) US 0101: no data set
+        (0000,0100) US 8001                     (0000,0900) US status
+                                                (0000,1000) UI SOP instance
+    """
+
+    def element(tag: int, value: bytes) -> bytes:
+        return struct.pack("<HHI", 0, tag, len(value)) + value
+
+    def uid(text: object) -> bytes:
+        octets = str(text or "").encode("ascii", "replace")
+        return octets + b"\0" * (len(octets) % 2)
+
+    def short(number: int) -> bytes:
+        return struct.pack("<H", number)
+
+    rest = (
+        element(0x0002, uid(request.AffectedSOPClassUID))
+        + element(0x0100, short(0x8001))
+        + element(0x0120, short(request.MessageID or 0))
+        + element(0x0800, short(0x0101))
+        + element(0x0900, short(status))
+        + element(0x1000, uid(request.AffectedSOPInstanceUID))
+    )
+    return element(0x0000, struct.pack("<I", len(rest))) + rest
 
 
 def canonical(address: str) -> str:
