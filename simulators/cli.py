@@ -79,6 +79,7 @@ def list_scenarios() -> None:
 @click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's own.")
 @click.option("--faults", type=FaultRates(), default="", help="For example noise=20,flip=2000.")
 @click.option("--linger", "linger_s", type=click.FloatRange(0), default=0.0, help="Stay on for these seconds.")
+@click.option("--hold", is_flag=True, help="Open the ports, then wait for a line on stdin before the script starts.")
 def run(name: str, **options: Any) -> None:
     """Play a scenario.
 

@@ -20,6 +20,10 @@ class ScenarioClock:
         self.speed = speed
         self._start_s = time.monotonic()
 
+    def restart(self) -> None:
+        """Scenario second 0 is now."""
+        self._start_s = time.monotonic()
+
     def now_s(self) -> float:
         """Scenario seconds since the start."""
         return (time.monotonic() - self._start_s) * self.speed

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -32,7 +33,8 @@ _SEED_STRIDE = 1000  # so that no two devices share a stream
 
 
 class Settings(NamedTuple):
-    """How a scenario is played. `carm`: where the C-arm sends; `linger_s`: real seconds that devices stay on."""
+    """How a scenario is played. `carm`: where the C-arm sends; `linger_s`: real seconds that devices stay on.
+    `hold`: the script begins when a line comes on stdin; the devices are on from the start."""
 
     ports: Path
     carm: tuple[str, int] = ("127.0.0.1", 11112)
@@ -43,6 +45,7 @@ class Settings(NamedTuple):
     truth: Path | None = None
     faults: Faults = Faults()
     linger_s: float = 0.0
+    hold: bool = False
 
 
 class Actor(Protocol):
@@ -92,6 +95,9 @@ class SimulatedRoom:
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(actor.run(), name=name) for name, actor in self.actors.items()]
+                if self.settings.hold:
+                    await _line_on_stdin()
+                    self.clock.restart()
                 stored = await self._script()
                 await asyncio.sleep(self.settings.linger_s)
                 for task in running:
@@ -187,6 +193,16 @@ def serial_device(
     made = SERIAL_KINDS[kind]
     port = SerialEnd(path, baud=made.BAUD, bits_per_byte=made.BITS_PER_BYTE, seed=seed, faults=faults)
     return made(port, patient, clock, truth, seed=seed, **settings)
+
+
+async def _line_on_stdin() -> None:
+    """Returns at the next line on stdin, or at its end."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), came.set)
+    try:
+        await came.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
 
 
 async def until_told_to_stop(work: Awaitable[bool]) -> bool:

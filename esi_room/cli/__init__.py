@@ -21,6 +21,9 @@ FOUND_WRONG = 1
 CALLED_WRONG = 2
 
 COMMANDS: dict[str, str] = {
+    "demo": "Run the whole simulated room on this machine, to a verified record.",
+    "run": "Run the daemon for a room.",
+    "mark": "Say something to the running room, as the staff do.",
     "check": "Name every mistake in a room's configuration.",
     "drivers": "List what can be connected, and how.",
     "records": "List the records of a data directory.",

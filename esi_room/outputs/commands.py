@@ -3,12 +3,11 @@
 Rules:
 - A bad request costs words, never an exception: whatever arrives, an answer leaves. Where even the client cannot
   be read, it goes to `reply/unknown`.
-- One command at a time, in the order they came. For each: is it well formed, was its `id` seen, does the handler
-  see a reason against it (`check`, which must change nothing) -- and only then `operator.command` is appended,
-  here and nowhere else, directly before `act`. So the record says who asked for what follows, and a crash between
-  the two can lose the effect but not double it.
-- An `id` is known for the open record and the one before it (a `start` is recorded just before the record it
-  opens); after a restart they are read from the records.
+- One command at a time, in the order they came. For each: was its `id` seen, is it well formed, does the handler
+  refuse it (CommandRefused)? What was refused has changed nothing and may be asked again.
+- Whoever carries a command out appends `operator.command` and, as the very next entry, what it says. So the record
+  holds who asked for what, and after a restart an `id` counts as carried out exactly if that next entry is there.
+- An `id` is known for the open record and the one before it: a console repeats a command for seconds, not for days.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from esi_room.clock import Clock
-from esi_room.errors import RecordError
-from esi_room.events import Entry, Event, OperatorCommand
-from esi_room.outputs.messages import COMMANDS, Backfill, Command, Position, Reply
+from esi_room.commands import COMMANDS, Backfill, Command
+from esi_room.errors import CommandRefused, RecordError
+from esi_room.events import Entry, OperatorCommand
+from esi_room.outputs.messages import Position, Reply
 from esi_room.outputs.topics import LEVEL
 from esi_room.record.entry import Cursor, Line
-from esi_room.record.journal import Journal
+from esi_room.record.journal import Journal, Receipt
 from esi_room.record.reader import find, read, records
 
 MAX_PAYLOAD_BYTES = 64 << 10  # a long note is 4 KB; more is no command
@@ -37,17 +36,11 @@ BACKFILL_BYTES = 1 << 20
 NOBODY = "unknown"  # whom we answer who does not say who they are
 
 _RECORDED = re.compile(rb'"type":"operator\.command"')
+_RECOVERED = re.compile(rb'"type":"record\.recovered"')
 
 
-class Handler(NamedTuple):
-    """What the room does about one command.
-
-    `check`: what speaks against it now, in words; nothing may be changed. `act`: do it and answer; called directly
-    after a clean `check` with nothing in between, and after `operator.command` was appended.
-    """
-
-    act: Callable[[Any], Awaitable[Reply]]
-    check: Callable[[Any], list[str]] = lambda _: []
+Handler = Callable[[Any], Awaitable[Receipt]]
+"""Carries out one command (an instance of its class in `esi_room.commands`); the receipt of what it said, durable."""
 
 
 class Answer(NamedTuple):
@@ -69,8 +62,8 @@ class _Envelope(NamedTuple):
 class Commands:
     """The room's ear. `handlers`: by command name; `backfill` is answered here."""
 
-    def __init__(self, journal: Journal, clock: Clock, handlers: Mapping[str, Handler]) -> None:
-        self._journal, self._clock, self._handlers = journal, clock, handlers
+    def __init__(self, journal: Journal, handlers: Mapping[str, Handler]) -> None:
+        self._journal, self._handlers = journal, handlers
         self._answers: dict[str, Reply] = {}
 
     async def recall(self) -> None:
@@ -106,22 +99,11 @@ class Commands:
             return _in_words(str(error), COMMANDS[name])
 
     async def _carry_out(self, command: Command) -> Reply:
-        handler = self._handlers[command.NAME]
-        problems = handler.check(command)
-        if problems:
-            return self._remember(command, _no(command.id, problems))
         try:
-            self._journal.append(self._operator_command(command))
-        except RecordError as error:  # not taken: the same id may try again
+            receipt = await self._handlers[command.NAME](command)
+        except (CommandRefused, RecordError) as error:
             return _no(command.id, [str(error)])
-        try:
-            return self._remember(command, await handler.act(command))
-        except RecordError as error:
-            return self._remember(command, _no(command.id, [str(error)]))
-
-    def _operator_command(self, command: Command) -> Event:
-        data = OperatorCommand(id=command.id, name=command.NAME, actor=command.actor, client=command.client)
-        return Event(source="room", data=data, received=self._clock.now())
+        return self._remember(command, _done(command.id, receipt.record, receipt.seq, "recorded"))
 
     def _remember(self, command: Command, reply: Reply) -> Reply:
         self._answers[command.id] = reply
@@ -180,6 +162,10 @@ def _in_words(error: str, command: type[Command]) -> str:
     return f"{error}: did you mean {near[0]}?" if near else error
 
 
+def _done(request: str, record: str, seq: int, message: str) -> Reply:
+    return Reply(id=request, ok=True, record=record, seq=seq, message=message, problems=())
+
+
 def _no(request: str | None, problems: list[str]) -> Reply:
     return Reply(
         id=request,
@@ -221,25 +207,20 @@ def _recorded(journal: Journal) -> dict[str, Reply]:
     end = journal.committed
     ids = [record for record in records(journal.root) if record <= end.record][-2:]
     answers: dict[str, Reply] = {}
+    asked: str | None = None
     cursor = Cursor(ids[0], 0, 0) if ids else end
     while lines := read(journal.root, cursor, end):
         cursor = lines[-1].after
         for line in lines:
-            if _RECORDED.search(line.octets):
-                _recall(line, answers)
+            if asked is not None and not _RECOVERED.search(line.octets):
+                answers[asked] = _done(asked, line.record, line.seq, "recorded before the daemon was started again")
+            asked = _request(line)
     return answers
 
 
-def _recall(line: Line, answers: dict[str, Reply]) -> None:
+def _request(line: Line) -> str | None:
+    """The id of the command that this line names; None if it names none."""
+    if not _RECORDED.search(line.octets):
+        return None
     entry = msgspec.json.decode(line.octets, type=Entry)
-    if entry.type != OperatorCommand.TYPE:
-        return
-    request = msgspec.json.decode(entry.data, type=OperatorCommand).id
-    answers[request] = Reply(
-        id=request,
-        ok=True,
-        record=line.record,
-        seq=line.seq,
-        message="this was taken before the daemon was started again",
-        problems=(),
-    )
+    return msgspec.json.decode(entry.data, type=OperatorCommand).id if entry.type == OperatorCommand.TYPE else None

@@ -105,6 +105,10 @@ class Publisher:
         self._image_record = self._journal.record
         self._feed.preview(sha256)
 
+    def set_identity(self, identity: bytes | None) -> None:
+        """The patient of the open record, for those whom the broker's access rules let see it; None: nobody."""
+        self._retained.set(self._topics(t.IDENTITY), identity or b"")
+
     # --- connections --------------------------------------------------------------------------------------
 
     async def _connections(self) -> None:

@@ -19,6 +19,7 @@ ALERTS = "state/alerts"
 DEVICE = "state/device/"  # + id
 IMAGE = "image/last"
 STATUS = "status"
+IDENTITY = "private/identity"
 COMMANDS = "command/+"
 
 

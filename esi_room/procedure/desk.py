@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from esi_room.clock import Clock
+from esi_room.commands import Command, End, EnterPhase, Identity, Note, Start
 from esi_room.errors import CommandRefused
 from esi_room.events import (
     ClinicalNote,
@@ -29,7 +30,6 @@ from esi_room.events import (
 )
 from esi_room.procedure import phases
 from esi_room.procedure.case import Case, case_of
-from esi_room.procedure.forms import End, EnterPhase, Identity, Note, Start
 from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
@@ -41,12 +41,17 @@ IDENTITY = "identity.json"
 class Desk:
     """Carries out the staff's commands on a room's journal."""
 
-    def __init__(self, journal: Journal, clock: Clock, *, on_identity: Callable[[bytes | None], None]) -> None:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal, self._clock = journal, clock
         self._case = Case()
-        self._on_identity = on_identity
+        self._on_identity: Callable[[bytes | None], None] = lambda _: None
         self._one_at_a_time = asyncio.Lock()
         self._disk = Disk()
+
+    def tell_identity(self, listener: Callable[[bytes | None], None]) -> None:
+        """From now on `listener` gets the patient of the open record as JSON, or None where there is none."""
+        self._on_identity = listener
+        self._publish_identity()
 
     async def resume(self) -> None:
         """After a start of the daemon: take up the open record where it stands, and finish an end cut short."""
@@ -56,46 +61,50 @@ class Desk:
                 await self._close_case()
             self._publish_identity()
 
-    async def start(self, command: OperatorCommand, form: Start) -> Receipt:
+    async def start(self, command: Start) -> Receipt:
         """A procedure begins: seal the standby record, open a procedure record."""
         async with self._one_at_a_time:
             if self._case.started:
                 raise CommandRefused(f"a procedure is under way (record {self._journal.record}): end it first")
             if self._journal.kind != "procedure":
                 await self._journal.switch("procedure", "a procedure begins")
-            digest = await self._keep_identity(form.identity) if form.identity is not None else None
+            digest = await self._keep_identity(command.identity) if command.identity is not None else None
             started = ProcedureStarted(
-                procedure=form.procedure, origin="staff", actor=command.actor, identity_sha256=digest
+                procedure=command.procedure, origin="staff", actor=command.actor, identity_sha256=digest
             )
             receipt = await self._write(command, started)
             self._case = Case(started=True)
             self._publish_identity()
             return receipt
 
-    async def enter(self, command: OperatorCommand, form: EnterPhase) -> Receipt:
+    async def enter(self, command: EnterPhase) -> Receipt:
         """The procedure enters a phase."""
         async with self._one_at_a_time:
             self._must_be_in_procedure()
-            problem = phases.why_not(self._case.phase, form.phase, form.reason)
+            problem = phases.why_not(self._case.phase, command.phase, command.reason)
             if problem is not None:
                 raise CommandRefused(problem)
             entered = ProcedurePhase(
-                phase=form.phase, previous=self._case.phase, origin="staff", reason=form.reason, actor=command.actor
+                phase=command.phase,
+                previous=self._case.phase,
+                origin="staff",
+                reason=command.reason,
+                actor=command.actor,
             )
             receipt = await self._write(command, entered)
-            self._case = Case(started=True, phase=form.phase)
+            self._case = Case(started=True, phase=command.phase)
             return receipt
 
-    async def note(self, command: OperatorCommand, form: Note) -> Receipt:
+    async def note(self, command: Note) -> Receipt:
         """Free text, into whichever record is open."""
         async with self._one_at_a_time:
-            return await self._write(command, ClinicalNote(text=form.text, actor=command.actor))
+            return await self._write(command, ClinicalNote(text=command.text, actor=command.actor))
 
-    async def end(self, command: OperatorCommand, form: End) -> Receipt:
+    async def end(self, command: End) -> Receipt:
         """The procedure is over: seal its record, open a standby record."""
         async with self._one_at_a_time:
             self._must_be_in_procedure()
-            ended = ProcedureEnded(outcome=form.outcome, origin="staff", reason=form.reason, actor=command.actor)
+            ended = ProcedureEnded(outcome=command.outcome, origin="staff", reason=command.reason, actor=command.actor)
             receipt = await self._write(command, ended)
             await self._close_case()
             self._publish_identity()
@@ -109,10 +118,11 @@ class Desk:
         if not self._case.started:
             raise CommandRefused("no procedure is under way: send `start` first")
 
-    async def _write(self, command: OperatorCommand, payload: Payload) -> Receipt:
-        """The command and what it says, side by side: the id is on disk with its effect, so it never acts twice."""
+    async def _write(self, command: Command, payload: Payload) -> Receipt:
+        """The command and, as the very next entry, what it says: an id with its effect never acts twice."""
         now = self._clock.now()
-        self._journal.append(Event(source="room", data=command, received=now))
+        asked = OperatorCommand(id=command.id, name=command.NAME, actor=command.actor, client=command.client)
+        self._journal.append(Event(source="room", data=asked, received=now))
         return await self._journal.commit(Event(source="room", data=payload, received=now))
 
     async def _keep_identity(self, identity: Identity) -> str:

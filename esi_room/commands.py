@@ -1,0 +1,92 @@
+"""What may be asked of the room: the shapes of `command/<name>`.
+
+Rules:
+- Unknown fields are refused, so a typo is answered with words instead of being dropped.
+- The JSON Schemas in `docs/schemas` are generated from these classes, so that anybody's console can render them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from esi_room.events import Phase
+
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+Level = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+RecordId = Annotated[str, Meta(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")]
+Seq = Annotated[int, Meta(ge=0)]
+Text = Annotated[str, Meta(min_length=1, max_length=4000)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every command carries.
+
+    `id`: chosen by the sender, never used twice for two things; the same `id` again is the same command, acts once
+    and is answered with the first answer: repeat it until answered. `actor`: the person. `client`: the sender's
+    MQTT client id; the answer goes to `reply/<client>`.
+    """
+
+    NAME: ClassVar[str]
+    id: Id
+    actor: Id
+    client: Level
+
+
+class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who the patient is. It is kept apart from the journal, which holds a salted digest of it, and published on
+    `private/identity` alone."""
+
+    name: Word
+    id: Word | None = None
+    birth_date: Date | None = None
+
+
+class Start(Command, frozen=True):
+    """A procedure begins: the standby record is sealed, a procedure record opened. `procedure`: what is to be done."""
+
+    NAME: ClassVar = "start"
+    procedure: Word | None = None
+    identity: Identity | None = None
+
+
+class EnterPhase(Command, frozen=True):
+    """The procedure enters `phase`. Going back needs a reason."""
+
+    NAME: ClassVar = "phase"
+    phase: Phase
+    reason: Text | None = None
+
+
+class Note(Command, frozen=True):
+    """A free text, into whichever record is open. No patient identity."""
+
+    NAME: ClassVar = "note"
+    text: Text
+
+
+class End(Command, frozen=True):
+    """The procedure is over: its record is sealed, a standby record opened."""
+
+    NAME: ClassVar = "end"
+    outcome: Literal["completed", "discontinued"] = "completed"
+    reason: Text | None = None
+
+
+class Backfill(Command, frozen=True):
+    """Send me lines again: those of `record` from `from_seq` on, up to `to_seq` (both included; null: to the end).
+
+    They come on `reply/<client>/backfill`, octet for octet, and disturb nobody else; then the answer. At most 500
+    lines or about 1 MiB at once: while the answer holds `next`, ask again from there.
+    """
+
+    NAME: ClassVar = "backfill"
+    record: RecordId
+    from_seq: Seq
+    to_seq: Seq | None = None
+
+
+COMMANDS: dict[str, type[Command]] = {c.NAME: c for c in (Start, EnterPhase, Note, End, Backfill)}

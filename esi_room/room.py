@@ -1,0 +1,188 @@
+"""The composition root: configuration -> objects -> one TaskGroup. Nothing else builds objects.
+
+Starting: record, then broker, then what publishes, then what is observed. Ending is the other way round: devices
+and C-arm finish what is under way, what they said is published, the record is closed last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from esi_room import __version__
+from esi_room.carm import CarmService, CarmSettings, Limits, PeerRule, Preview
+from esi_room.clock import Clock, SystemClock
+from esi_room.clockwatch import ClockWatch
+from esi_room.config import Carm, Device, RoomConfig
+from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
+from esi_room.outputs.broker import EmbeddedBroker
+from esi_room.outputs.client import BrokerSettings
+from esi_room.outputs.commands import Commands
+from esi_room.outputs.publisher import Publisher, PublisherSettings
+from esi_room.procedure.desk import Desk
+from esi_room.record.journal import Identity, Journal
+from esi_room.record.reader import journal_path
+from esi_room.station import Station
+
+STANDBY_MAX_BYTES = 64 << 20  # a standby record is sealed and begun anew: no file grows for ever between two cases
+STANDBY_LOOK_S = 60.0
+
+log = structlog.get_logger()
+
+
+class Room:
+    """One room, as its configuration says."""
+
+    def __init__(self, configuration: RoomConfig, clock: Clock | None = None) -> None:
+        self._configuration = configuration
+        self._clock = clock or SystemClock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. EsiRoomError says why the room cannot be run."""
+        configuration = self._configuration
+        identity = Identity(
+            room=configuration.room.id,
+            timezone=str(configuration.room.timezone),
+            configuration_sha256=configuration.sha256,
+        )
+        log.info("room_starts", room=identity.room, data=str(configuration.room.data), software=__version__)
+        async with Journal.open(configuration.room.data, self._clock, identity) as journal:
+            self._say_configuration(journal)
+            broker = _broker(configuration, os.environ)
+            if broker is not None:
+                await broker.start()
+            try:
+                await self._run(journal, broker, stop)
+            finally:
+                if broker is not None:
+                    await broker.stop()
+        log.info("room_ended", room=identity.room)
+
+    async def _run(self, journal: Journal, broker: EmbeddedBroker | None, stop: asyncio.Event) -> None:
+        stations = [self._station(journal, device) for device in self._configuration.device]
+        desk = Desk(journal, self._clock)
+        await desk.resume()
+        publisher = self._publisher(journal, desk)
+        desk.tell_identity(publisher.set_identity)
+        observers = [station.run() for station in stations]
+        observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
+        if self._configuration.carm is not None:
+            observers.append(self._carm(journal, self._configuration.carm, publisher).run())
+        async with asyncio.TaskGroup() as group:
+            keeping = [group.create_task(journal.watch())]
+            if broker is not None:
+                keeping.append(group.create_task(broker.run()))
+            publishing = group.create_task(publisher.run())
+            observing = [group.create_task(observer) for observer in observers]
+            await stop.wait()
+            await _cancelled(observing)
+            publisher.stop("the daemon was stopped")
+            await publishing
+            await _cancelled(keeping)
+
+    def _station(self, journal: Journal, device: Device) -> Station:
+        driver = device.make()
+        return Station(
+            device.id,
+            driver,
+            port=device.port,
+            line=device.settings(driver),
+            journal=journal,
+            clock=self._clock,
+            listen_only=device.listen_only,
+        )
+
+    def _publisher(self, journal: Journal, desk: Desk) -> Publisher:
+        commands = Commands(journal, {"start": desk.start, "phase": desk.enter, "note": desk.note, "end": desk.end})
+        settings = PublisherSettings(
+            room=self._configuration.room.id,
+            broker=broker_settings(self._configuration, os.environ),
+            software=__version__,
+            configuration_sha256=self._configuration.sha256,
+        )
+        return Publisher(journal, settings, self._clock, commands=commands)
+
+    def _carm(self, journal: Journal, carm: Carm, publisher: Publisher) -> CarmService:
+        def shown(preview: Preview) -> None:
+            publisher.set_image(preview.jpeg, preview.sha256, preview.reason)
+
+        return CarmService(_carm_settings(carm), journal, self._clock, on_preview=shown)
+
+    async def _keep_standby_short(self, journal: Journal) -> None:
+        while True:
+            await asyncio.sleep(STANDBY_LOOK_S)
+            if journal.kind == "standby" and journal.committed.offset > STANDBY_MAX_BYTES:
+                await journal.switch("standby", f"the standby record reached {STANDBY_MAX_BYTES >> 20} MiB")
+
+    def _say_configuration(self, journal: Journal) -> None:
+        """An entry where the open record was begun, or last gone on with, under another configuration."""
+        before = _configured(journal)
+        if before is not None and before != (self._configuration.sha256, __version__):
+            changed = ConfigChanged(configuration_sha256=self._configuration.sha256, software=__version__)
+            journal.append(Event(source="room", data=changed, received=self._clock.now()))
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _configured(journal: Journal) -> tuple[str, str] | None:
+    """Configuration and software that the open record names last; None in a record just begun."""
+    said: tuple[str, str] | None = None
+    try:
+        with journal_path(journal.root, journal.record).open("rb") as file:
+            for line in file:
+                if b'"type":"record.opened"' in line or b'"type":"config.changed"' in line:
+                    entry = msgspec.json.decode(line, type=Entry)
+                    data = msgspec.json.decode(entry.data, type=BY_TYPE[entry.type])
+                    if isinstance(data, RecordOpened | ConfigChanged):
+                        said = (data.configuration_sha256, data.software)
+    except FileNotFoundError:
+        return None
+    return said
+
+
+def broker_settings(configuration: RoomConfig, environ: Mapping[str, str]) -> BrokerSettings:
+    """How to reach the room's broker, the embedded one included. ConfigurationError if the password is missing."""
+    mqtt = configuration.mqtt
+    listen = mqtt.listen
+    host = "127.0.0.1" if listen.host in {"0.0.0.0", "::"} else listen.host  # noqa: S104 - where to connect, not listen
+    return BrokerSettings(
+        url=f"mqtt://{host}:{listen.port}" if mqtt.embedded else str(mqtt.url),
+        client_id=configuration.client_id,
+        username=mqtt.username,
+        password=mqtt.password(environ),
+        ca_file=None if mqtt.ca_file is None else str(mqtt.ca_file),
+        cert_file=None if mqtt.cert_file is None else str(mqtt.cert_file),
+        key_file=None if mqtt.key_file is None else str(mqtt.key_file),
+    )
+
+
+def _broker(configuration: RoomConfig, environ: Mapping[str, str]) -> EmbeddedBroker | None:
+    mqtt = configuration.mqtt
+    if not mqtt.embedded:
+        return None
+    websocket = mqtt.websocket_listen
+    return EmbeddedBroker(
+        configuration.room.data / "broker",
+        (mqtt.listen.host, mqtt.listen.port),
+        None if websocket is None else (websocket.host, websocket.port),
+        username=mqtt.username,
+        password=mqtt.password(environ),
+    )
+
+
+def _carm_settings(carm: Carm) -> CarmSettings:
+    bounds = {name: value for name, value in carm.limits.model_dump().items() if value is not None}
+    return CarmSettings(
+        ae_title=str(carm.ae_title),
+        listen=(carm.listen.host, carm.listen.port),
+        peers=tuple(PeerRule(ae_title=str(peer.ae_title), address=str(peer.address)) for peer in carm.peer),
+        limits=msgspec.structs.replace(Limits(), **bounds),
+    )
