@@ -64,6 +64,8 @@ class Room:
 
     async def _run(self, journal: Journal, broker: EmbeddedBroker | None, stop: asyncio.Event) -> None:
         stations = [self._station(journal, device) for device in self._configuration.device]
+        for station in stations:
+            journal.at_opening(station.say_again)
         desk = Desk(journal, self._clock)
         await desk.resume()
         publisher = self._publisher(journal, desk)

@@ -19,6 +19,7 @@ import fcntl
 import os
 import secrets
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -107,6 +108,7 @@ class Journal:
         self._last_sync_ns = 0
         self._wire_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._at_opening: list[Callable[[], None]] = []
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -247,6 +249,10 @@ class Journal:
         """Where `device`'s raw bytes go."""
         return WireLog(self, device)
 
+    def at_opening(self, listener: Callable[[], None]) -> None:
+        """`listener` is called when a record was opened, to append what must stand at its beginning."""
+        self._at_opening.append(listener)
+
     async def switch(self, kind: Kind, reason: str) -> str:
         """Seal the open record and open the next; its id, once its first line is durable."""
         if self._closed:
@@ -257,6 +263,8 @@ class Journal:
         self._append_any(self._own(sealed))
         old.sealed = True
         self._open_record(kind, previous=old.id, prev=old.prev, broken=None)
+        for listener in self._at_opening:
+            listener()
         number, record = self._appended, self.record
         await self._until_durable(number)
         return record

@@ -301,11 +301,22 @@ class Station:
 
     # --- the record ---------------------------------------------------------------------------------------
 
+    def say_again(self) -> None:
+        """The present state once more: a record just opened says at its beginning how its devices were."""
+        self._say_state(self._clock.now())
+
     def _enter(self, state: DeviceCondition, reason: str, stamp: Stamp) -> None:
         self.state, self.reason = state, reason
         log.info("device_state", device=self.device, state=state, reason=reason)
+        self._say_state(stamp)
+
+    def _say_state(self, stamp: Stamp) -> None:
         said = DeviceState(
-            state=state, reason=reason, driver=self._driver.info.name, port=self.port, identity=self.identity
+            state=self.state,
+            reason=self.reason,
+            driver=self._driver.info.name,
+            port=self.port,
+            identity=self.identity,
         )
         self._append(said, stamp)
 
