@@ -236,7 +236,8 @@ class _Child:
         async for line in stderr:
             text = line.decode(errors="replace").strip()
             self._output.append(text)
-            log.debug("embedded_broker", said=text)
+            if "[WRN]" in text or "[ERR]" in text or "[FTL]" in text:
+                log.debug("embedded_broker", said=text)
 
 
 def program() -> str:

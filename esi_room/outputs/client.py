@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
@@ -122,6 +123,7 @@ class BrokerClient(aiomqtt.Client):
             properties=_connect_properties(version),
             tls_context=tls,
         )
+        self._loop_thread = threading.get_ident()
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._slots = asyncio.Semaphore(WINDOW)
 
@@ -215,6 +217,21 @@ class BrokerClient(aiomqtt.Client):
             ack.set_exception(RefusedError(f"the broker refuses it: {reason_code}"))
         else:
             ack.set_result(None)
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        """aiomqtt's own defers this always, and may so watch a descriptor that is closed by then, or another's."""
+
+        def watch() -> None:
+            if client.socket() is sock and sock is not None:
+                self._loop.add_writer(sock.fileno(), self._write_more)
+
+        if threading.get_ident() == self._loop_thread:
+            watch()
+        else:  # paho connects in a thread of the executor
+            self._loop.call_soon_threadsafe(watch)
+
+    def _write_more(self) -> None:
+        self._client.loop_write()
 
     def drop(self) -> None:
         """Close the socket of an attempt that did not become a connection (aiomqtt would leave it open)."""

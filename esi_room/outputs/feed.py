@@ -38,6 +38,7 @@ class StateFeed:
         self._started = clock.now()
         self._head_at_start = journal.committed
         self._caught_up = False
+        self._shown: tuple[str | None, str | None] | None = None
         self._dirty: set[str] = set()
         self._not_before_ns: dict[str, int] = {}
         self._wake = asyncio.Event()
@@ -48,11 +49,17 @@ class StateFeed:
 
     def preview(self, sha256: str) -> None:
         """`image/last` shows the object `sha256` from now on."""
-        self._touch(self._projection.preview(sha256, None))
+        self._shown = (sha256, None)
+        self._say_preview()
 
     def preview_failed(self, problem: str) -> None:
         """The last object cannot be shown; `image/last` stays as it was."""
-        self._touch(self._projection.preview(self._projection.shown_sha256, problem))
+        self._shown = (self._projection.shown_sha256, problem)
+        self._say_preview()
+
+    def _say_preview(self) -> None:
+        if self._caught_up and self._shown is not None:  # before that, the record's own beginning would undo it
+            self._touch(self._projection.preview(*self._shown))
 
     def forget(self) -> None:
         """The daemon stops: say of every value that it is not kept up any more, at once."""
@@ -68,6 +75,7 @@ class StateFeed:
             self._touch(self._apply(lines))
             if not self._caught_up and not _before(lines[-1].after, self._head_at_start):
                 self._caught_up = True
+                self._say_preview()
                 self._touch(self._projection.topics)
 
     def _apply(self, lines: Iterable[Line]) -> set[str]:

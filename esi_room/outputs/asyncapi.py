@@ -1,0 +1,205 @@
+"""The published contract, generated from the code: `docs/asyncapi.json` (AsyncAPI 3.0) and `docs/schemas/*.json`
+(JSON Schema 2020-12, one file for each message).
+
+    python -m esi_room.outputs.asyncapi --write docs
+
+A test holds the files to what this says.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from esi_room import __version__
+from esi_room.commands import COMMANDS, Identity
+from esi_room.events import PAYLOADS, Entry, Payload
+from esi_room.outputs.messages import Reply, Status
+from esi_room.outputs.snapshots import STATES
+
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Json = dict[str, Any]
+
+
+class _Channel(msgspec.Struct, frozen=True):
+    """One row of the topic tree."""
+
+    name: str
+    address: str
+    action: str
+    """As the daemon does it: `send` or `receive`."""
+    retained: bool
+    message: str
+    text: str
+    content_type: str = "application/json"
+
+
+def schemas() -> dict[str, Json]:
+    """File name (without `.json`) -> a whole JSON Schema, its definitions inside."""
+    named: dict[str, Any] = {f"event.{p.TYPE}": p for p in PAYLOADS}
+    named |= {_state_name(topic): shape for topic, shape in STATES.items()}
+    named |= {f"command.{name}": shape for name, shape in COMMANDS.items()}
+    named |= {"reply": Reply, "status": Status, "private.identity": Identity}
+    return {name: _whole(name, shape) for name, shape in sorted(named.items())}
+
+
+def document() -> Json:
+    """The AsyncAPI document. Schemas are references into `schemas/` beside it."""
+    channels = _channels()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "esi_room",
+            "version": __version__,
+            "description": (
+                "What a room publishes over MQTT and what may be asked of it. QoS 1 throughout: a message may come "
+                "twice; `record` and `seq` of an event are its identity, and a hole in `seq` can be asked for with "
+                "command/backfill. No topic but private/identity holds a name, a birth date or a hospital number."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "channels": {c.name: _channel(c) for c in channels},
+        "operations": {c.name: _operation(c) for c in channels},
+        "components": {"messages": {c.message: _message(c) for c in channels}},
+    }
+
+
+def _channels() -> list[_Channel]:
+    rows = [
+        _Channel(
+            f"event.{payload.TYPE}",
+            f"event/{payload.TYPE.replace('.', '/')}",
+            "send",
+            False,
+            f"event.{payload.TYPE}",
+            "The journal line, octet for octet, its newline included: its SHA-256 is `prev` of the next line. "
+            + _doc(payload),
+        )
+        for payload in PAYLOADS
+    ]
+    for topic, shape in STATES.items():
+        name = _state_name(topic)
+        address = topic + "{device}" if topic.endswith("/") else topic
+        rows.append(_Channel(name, address, "send", True, name, _doc(shape)))
+    for command, request in COMMANDS.items():
+        name = f"command.{command}"
+        rows.append(_Channel(name, f"command/{command}", "receive", False, name, _doc(request)))
+    rows += [
+        _Channel("reply", "reply/{client}", "send", False, "reply", _doc(Reply)),
+        _Channel(
+            "backfill",
+            "reply/{client}/backfill",
+            "send",
+            False,
+            "backfill",
+            "The lines that command/backfill asked for: the same octets as on event/.",
+        ),
+        _Channel("status", "status", "send", True, "status", _doc(Status)),
+        _Channel(
+            "private.identity",
+            "private/identity",
+            "send",
+            True,
+            "private.identity",
+            "The patient of the open record, for those whom the broker's access rules let see it; empty: nobody.",
+        ),
+        _Channel(
+            "image.last",
+            "image/last",
+            "send",
+            True,
+            "image.last",
+            "The last image of the open record as JPEG, at most 512 KiB; empty when there is none. state/carm says "
+            "which object it shows.",
+            "image/jpeg",
+        ),
+    ]
+    return rows
+
+
+def _channel(row: _Channel) -> Json:
+    parameters = {"room": {"description": "The room's id, [A-Za-z0-9_-]."}}
+    if "{device}" in row.address:
+        parameters["device"] = {"description": "The device's id, [A-Za-z0-9_-]."}
+    if "{client}" in row.address:
+        parameters["client"] = {"description": "MQTT client id of whoever asked, [A-Za-z0-9_-]."}
+    return {
+        "address": f"esi/{{room}}/{row.address}",
+        "parameters": parameters,
+        "messages": {row.message: {"$ref": f"#/components/messages/{row.message}"}},
+    }
+
+
+def _operation(row: _Channel) -> Json:
+    operation: Json = {
+        "action": row.action,
+        "channel": {"$ref": f"#/channels/{row.name}"},
+        "messages": [{"$ref": f"#/channels/{row.name}/messages/{row.message}"}],
+        "bindings": {"mqtt": {"qos": 1, "retain": row.retained, "bindingVersion": "0.2.0"}},
+    }
+    if row.action == "receive":
+        operation["reply"] = {"channel": {"$ref": "#/channels/reply"}}
+    return operation
+
+
+def _message(row: _Channel) -> Json:
+    message: Json = {"summary": row.text, "contentType": row.content_type}
+    if row.content_type == "application/json" and row.message != "backfill":
+        message["payload"] = {"$ref": f"schemas/{row.message}.json"}
+    return message
+
+
+def _whole(name: str, shape: Any) -> Json:
+    if isinstance(shape, type) and issubclass(shape, Payload):
+        body, definitions = _line_schema(shape)
+    else:
+        (body,), definitions = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
+    return {"$schema": SCHEMA_DIALECT, "title": name, **body, "$defs": definitions}
+
+
+def _line_schema(payload: type[Payload]) -> tuple[Json, Json]:
+    """The journal line of this payload: the envelope, with `type` fixed and `data` filled in."""
+    (_, data), definitions = msgspec.json.schema_components([Entry, payload], ref_template="#/$defs/{name}")
+    envelope = definitions.pop("Entry")
+    properties = dict(envelope["properties"]) | {"type": {"const": payload.TYPE}, "data": data}
+    return {**envelope, "title": payload.TYPE, "properties": properties}, definitions
+
+
+def _state_name(topic: str) -> str:
+    return topic.strip("/").replace("/", ".")
+
+
+def _doc(shape: type) -> str:
+    return " ".join((shape.__doc__ or "").split())
+
+
+def write(folder: Path) -> None:
+    """Write both into `folder`; schemas of shapes that are gone are removed."""
+    (folder / "schemas").mkdir(parents=True, exist_ok=True)
+    wanted = {folder / "schemas" / f"{name}.json": schema for name, schema in schemas().items()}
+    for path in set((folder / "schemas").glob("*.json")) - set(wanted):
+        path.unlink()
+    for path, content in {**wanted, folder / "asyncapi.json": document()}.items():
+        path.write_text(text(content), encoding="utf-8")
+
+
+def text(content: Json) -> str:
+    """As it stands in the file."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """`--write FOLDER`; exit code 2 if the call is wrong."""
+    if len(arguments) != 2 or arguments[0] != "--write":
+        sys.stderr.write("usage: python -m esi_room.outputs.asyncapi --write docs\n")
+        return 2
+    write(Path(arguments[1]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""The published contract: fresh, whole, and true of what is really sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from outputs_rig import lines, pulse
+
+from esi_room.events import PAYLOADS, Entry
+from esi_room.outputs import asyncapi
+from esi_room.outputs.messages import Reply, Status
+from esi_room.outputs.state import Projection
+from esi_room.record.journal import Journal
+
+DOCS = Path(__file__).parents[2] / "docs"
+STALE = "generated documents are old: python -m esi_room.outputs.asyncapi --write docs"
+
+
+def check(instance: Any, name: str) -> None:
+    schema = asyncapi.schemas()[name]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(instance, schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_the_files_are_what_the_code_says() -> None:
+    assert (DOCS / "asyncapi.json").read_text() == asyncapi.text(asyncapi.document()), STALE
+    found = {path.stem: path.read_text() for path in (DOCS / "schemas").glob("*.json")}
+    assert found == {name: asyncapi.text(schema) for name, schema in asyncapi.schemas().items()}, STALE
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = asyncapi.document()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#/"):
+                at: Any = document
+                for step in reference[2:].split("/"):
+                    at = at[step]
+            elif isinstance(reference, str):
+                assert (DOCS / reference).is_file(), reference
+            for child in node.values():
+                walk(child)
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(document)
+    assert document["asyncapi"] == "3.0.0"
+    assert {f"event.{payload.TYPE}" for payload in PAYLOADS} <= set(document["channels"])
+    for channel in document["channels"].values():
+        assert channel["address"].startswith("esi/{room}/")
+        named = {part[1:-1] for part in channel["address"].split("/") if part.startswith("{")}
+        assert named == set(channel["parameters"])
+
+
+@pytest.mark.parametrize("name", sorted(asyncapi.schemas()))
+def test_every_schema_is_one(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(asyncapi.schemas()[name])
+
+
+async def test_real_messages_keep_to_their_schemas(journal: Journal) -> None:
+    await journal.commit(pulse(72))
+    projection = Projection()
+    for octets in lines(journal):
+        line = json.loads(octets)
+        check(line, f"event.{line['type']}")
+        projection.apply(msgspec.json.decode(octets, type=Entry))
+    for topic in projection.topics:
+        snapshot = json.loads(msgspec.json.encode(projection.snapshot(topic, 0)))
+        check(snapshot, topic.replace("/", "."))
+    reply = Reply(id=None, ok=False, record=None, seq=None, message="m", problems=("p",))
+    check(json.loads(msgspec.json.encode(reply)), "reply")
+    status = Status(status="offline", software="1", configuration_sha256="", since=None, record=None, problem="x")
+    check(json.loads(msgspec.json.encode(status)), "status")
+
+
+def test_a_schema_refuses_what_the_room_refuses() -> None:
+    good = {"id": "1", "actor": "a", "client": "c", "phase": "guidance"}
+    check(good, "command.phase")
+    for bad in ({"phase": "lunch"}, {"client": "a.b"}, {"id": ""}, {"surprise": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            check(good | bad, "command.phase")

@@ -1,0 +1,148 @@
+"""Requests: whatever arrives, an answer leaves, and nothing acts twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from outputs_rig import CLOCK, event, lines, pulse
+
+from esi_room.errors import CommandRefused, RecordFull
+from esi_room.events import ClinicalNote, OperatorCommand
+from esi_room.outputs.commands import BACKFILL_LINES, Commands
+from esi_room.record.journal import Identity, Journal, Receipt
+
+
+class Room:
+    """Writes notes, and counts how often it was made to."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal, self.acted = journal, 0
+        self.commands = Commands(journal, {"note": self.note})
+        self.trouble: Exception | None = None
+
+    async def note(self, command: Any) -> Receipt:
+        if self.trouble is not None:
+            raise self.trouble
+        self.acted += 1
+        asked = OperatorCommand(id=command.id, name="note", actor=command.actor, client=command.client)
+        self.journal.append(event(asked, "room"))
+        return await self.journal.commit(event(ClinicalNote(text=command.text, actor=command.actor), "room"))
+
+    async def ask(self, name: str = "note", **more: Any) -> Any:
+        request = {"id": "1", "actor": "Dr. A", "client": "console", "text": "hello"} | more
+        return await self.commands.answer(name, json.dumps(request).encode())
+
+
+@pytest.fixture
+def room(journal: Journal) -> Room:
+    return Room(journal)
+
+
+async def test_the_same_id_acts_once_and_gets_the_first_answer(room: Room) -> None:
+    first = await room.ask()
+    again = await room.ask(text="other")
+    assert room.acted == 1
+    assert first.reply.ok
+    assert again.reply == first.reply
+    assert (first.client, first.reply.seq) == ("console", 3)
+
+
+async def test_an_id_is_known_after_a_restart(tmp_path: Path) -> None:
+    async with Journal.open(tmp_path, CLOCK, Identity(room="r")) as journal:
+        before = await Room(journal).ask()
+        await journal.switch("procedure", "test")
+    async with Journal.open(tmp_path, CLOCK, Identity(room="r")) as journal:
+        room = Room(journal)
+        await room.commands.recall()
+        after = await room.ask()
+        assert room.acted == 0
+        assert (after.reply.ok, after.reply.record, after.reply.seq) == (True, before.reply.record, before.reply.seq)
+
+
+@pytest.mark.parametrize("trouble", [CommandRefused(["not now"]), RecordFull("the disk is full")])
+async def test_what_was_refused_changed_nothing_and_may_be_asked_again(room: Room, trouble: Exception) -> None:
+    room.trouble = trouble
+    refused = await room.ask()
+    assert not refused.reply.ok
+    assert refused.reply.problems
+    room.trouble = None
+    assert (await room.ask()).reply.ok
+
+
+@pytest.mark.parametrize(
+    ("payload", "client", "words"),
+    [
+        (b"", "unknown", "no JSON"),
+        (b"\xff\xfe", "unknown", "no JSON"),
+        (b"[" * 5000, "unknown", "no JSON"),
+        (b"[1]", "unknown", "no JSON object"),
+        (b"x" * 70_000, "unknown", "70000 bytes"),
+        (b"{}", "unknown", "id is missing"),
+        (b'{"id":1,"actor":"a","client":"c"}', "c", "id is missing"),
+        (b'{"id":"1","actor":"a","client":"a/b"}', "unknown", "client may hold"),
+        (b'{"id":"1","actor":"a","client":"+"}', "unknown", "client may hold"),
+        (b'{"id":"1","actor":"a","client":"c","txt":"x","text":"y"}', "c", "did you mean text"),
+        (b'{"id":"1","actor":"a","client":"c","text":5}', "c", "Expected `str`, got `int`"),
+        (b'{"id":"1","actor":"a","client":"c"}', "c", "missing required field `text`"),
+    ],
+)
+async def test_a_bad_request_is_answered_in_words(room: Room, payload: bytes, client: str, words: str) -> None:
+    answer = await room.commands.answer("note", payload)
+    assert (answer.client, answer.reply.ok, room.acted) == (client, False, 0)
+    assert words in " ".join(answer.reply.problems)
+    msgspec.json.encode(answer.reply)
+
+
+async def test_an_unknown_command_is_told_what_there_is(room: Room) -> None:
+    assert "did you mean note" in (await room.ask("nota")).reply.message
+    assert "backfill, note" in (await room.ask("self-destruct")).reply.message
+
+
+async def test_a_retained_command_never_acts(room: Room) -> None:
+    payload = b'{"id":"1","actor":"a","client":"c","text":"t"}'
+    answer = await room.commands.answer("note", payload, retained=True)
+    assert (answer.reply.ok, room.acted) == (False, 0)
+    assert "retain" in answer.reply.message
+
+
+async def test_backfill_gives_the_octets_and_where_to_go_on(room: Room) -> None:
+    for value in range(BACKFILL_LINES + 100):
+        room.journal.append(pulse(value))
+    sealed = room.journal.record
+    await room.journal.switch("procedure", "test")
+    got: list[bytes] = []
+    at: Any = {"record": sealed, "seq": 0}
+    number = 0
+    while at is not None:
+        number += 1
+        answer = await room.commands.answer("backfill", _backfill(str(number), at["record"], at["seq"]))
+        assert answer.reply.ok, answer.reply
+        assert answer.reply.count == len(answer.lines) <= BACKFILL_LINES
+        got += [line.octets for line in answer.lines]
+        at = msgspec.to_builtins(answer.reply.next)
+    assert got == lines(room.journal)
+
+
+@pytest.mark.parametrize(
+    ("from_seq", "to_seq", "expected"), [(0, 0, [0]), (1, 1, [1]), (0, 1, [0, 1]), (1, 0, []), (1, None, [1])]
+)
+async def test_backfill_keeps_to_its_bounds(room: Room, from_seq: int, to_seq: int | None, expected: list[int]) -> None:
+    answer = await room.commands.answer("backfill", _backfill("1", room.journal.record, from_seq, to_seq))
+    assert [line.seq for line in answer.lines] == expected
+    assert answer.reply.next is None
+
+
+@pytest.mark.parametrize("record", ["../../etc", "20200101T000000Z-abcd", "", 7])
+async def test_backfill_of_no_record_is_answered(room: Room, record: Any) -> None:
+    answer = await room.commands.answer("backfill", _backfill("1", record, 0))
+    assert not answer.reply.ok
+    assert answer.lines == []
+
+
+def _backfill(request: str, record: Any, from_seq: int, to_seq: int | None = None) -> bytes:
+    fields = {"id": request, "actor": "a", "client": "c", "record": record, "from_seq": from_seq, "to_seq": to_seq}
+    return json.dumps(fields).encode()

@@ -1,0 +1,242 @@
+"""The projection: right, and never fresher than it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esi_room.clock import NS, parse_rfc3339, rfc3339
+from esi_room.events import (
+    AlertAcknowledged,
+    AlertCleared,
+    AlertRaised,
+    CarmImage,
+    DeviceAlarm,
+    DeviceState,
+    Entry,
+    InstanceRef,
+    Payload,
+    ProcedurePhase,
+    PumpAlarm,
+    PumpStatus,
+    Reading,
+    RecordOpened,
+    RecordRecovered,
+    VitalsNumeric,
+)
+from esi_room.outputs.state import STALE_AFTER_S, Projection
+
+START_NS = 1_800_000_000 * NS
+
+
+def entry(data: Payload, seq: int = 0, at_s: float = 0.0, source: str = "d", late_s: float = 0.0) -> Entry:
+    received_ns = START_NS + round(at_s * NS)
+    return Entry(
+        v=1,
+        record="20270115T080000Z-0000",
+        seq=seq,
+        prev="0" * 64,
+        type=data.TYPE,
+        time=rfc3339(received_ns - round(late_s * NS)),
+        received=rfc3339(received_ns),
+        mono_ns=round(at_s * NS),
+        source=source,
+        data=msgspec.Raw(msgspec.json.encode(data)),
+    )
+
+
+def vitals(value: float, life_s: float | None = 10.0, own_s: float | None = None, name: str = "spo2_pct") -> Payload:
+    reading = Reading(code=1, name=name, value=value, unit="%", status="ok", stale_after_s=own_s)
+    return VitalsNumeric(readings=(reading,), stale_after_s=life_s, conditions=("apnea",))
+
+
+def pump(**more: Any) -> PumpStatus:
+    nothing = {"rate_ml_h": None, "delivered_ml": None, "target_ml": None, "pressure_mmhg": None, "drug": None}
+    return PumpStatus(**({"state": "infusing", **nothing} | more))
+
+
+def image(**more: Any) -> CarmImage:
+    given = {
+        "sop_class_uid": "1.2",
+        "sop_instance_uid": "1.2.3",
+        "study_uid": None,
+        "series_uid": None,
+        "transfer_syntax_uid": "1.2",
+        "sha256": "aa",
+        "size_bytes": 1,
+        "rows": 512,
+        "columns": 512,
+        "frames": None,
+        "acquired": None,
+        "dose": {},
+        "peer": "A@b",
+        "duplicate_of": None,
+    }
+    return CarmImage(**(given | more))
+
+
+def opened(kind: Any = "standby") -> RecordOpened:
+    return RecordOpened(
+        kind=kind,
+        room="r",
+        timezone="UTC",
+        previous=None,
+        software="1",
+        configuration_sha256="",
+        clock_synchronised=None,
+        clock_max_error_s=None,
+    )
+
+
+def alert(kind: type[AlertRaised], name: str = "a1", actor: str | None = None) -> AlertRaised:
+    return kind(alert=name, rule="r", severity="high", text="t", facts=(1,), actor=actor, reason=None)
+
+
+def snap(projection: Projection, topic: str) -> Any:
+    return projection.snapshot(f"state/{topic}", START_NS)
+
+
+def recovered() -> RecordRecovered:
+    return RecordRecovered(reason="r", cut_bytes=0, cut_sha256=None, kept_as=None)
+
+
+@pytest.mark.parametrize(
+    ("life_s", "own_s", "late_s", "expected_s"),
+    [(10.0, None, 0.0, 10.0), (10.0, 300.0, 0.0, 300.0), (10.0, None, 4.0, 6.0), (None, None, 0.0, STALE_AFTER_S)],
+)
+def test_a_value_goes_stale_at_its_time_and_stays_marked(
+    life_s: float | None, own_s: float | None, late_s: float, expected_s: float
+) -> None:
+    projection = Projection()
+    projection.apply(entry(vitals(97, life_s, own_s), late_s=late_s))
+    due = snap(projection, "vitals").values[0]
+    projection.expire(round(expected_s * NS) - 1)
+    assert not snap(projection, "vitals").values[0].stale
+    assert projection.expire(round(expected_s * NS)) == {"state/vitals"}
+    value = snap(projection, "vitals").values[0]
+    assert (value.stale, value.value, value.observed_at) == (True, 97, due.observed_at)
+
+
+@pytest.mark.parametrize("state", ["stale", "lost", "connecting", "negotiating"])
+def test_a_device_not_heard_has_no_fresh_value(state: Any) -> None:
+    projection = Projection()
+    projection.apply(entry(vitals(97)))
+    projection.apply(entry(vitals(98), source="other"))
+    projection.apply(entry(pump()))
+    dirty = projection.apply(entry(DeviceState(state=state, reason="r")))
+    assert dirty == {"state/device/d", "state/vitals", "state/pump"}
+    assert [v.stale for v in snap(projection, "vitals").values] == [True, False]
+    assert snap(projection, "pump").pumps[0].stale
+    projection.apply(entry(vitals(96)))
+    assert not snap(projection, "vitals").values[0].stale
+
+
+def test_the_next_record_begins_empty_and_the_devices_stay() -> None:
+    projection = Projection()
+    phase = ProcedurePhase(phase="guidance", previous=None, origin="staff", reason=None)
+    for data in (opened("procedure"), phase, vitals(97), pump(), image(), alert(AlertRaised)):
+        projection.apply(entry(data))
+    projection.apply(entry(DeviceState(state="connected", reason="heard")))
+    projection.preview("aa", None)
+    projection.apply(entry(opened()))
+    assert snap(projection, "procedure").phase is None
+    assert snap(projection, "procedure").kind == "standby"
+    assert snap(projection, "vitals").values == ()
+    assert snap(projection, "pump").pumps == ()
+    assert snap(projection, "alerts").alerts == ()
+    assert (snap(projection, "carm").image, snap(projection, "carm").shown_sha256) == (None, None)
+    assert (snap(projection, "dose").images, snap(projection, "dose").last) == (0, None)
+    assert snap(projection, "device/d").state == "connected"
+
+
+def test_alarms_last_until_withdrawn_or_the_line_is_lost() -> None:
+    projection = Projection()
+    projection.apply(entry(DeviceAlarm(code="a", text="A", active=True)))
+    projection.apply(entry(DeviceAlarm(code="b", text="B", active=True)))
+    projection.apply(entry(DeviceAlarm(code="a", text="A", active=False)))
+    projection.apply(entry(PumpAlarm(code="S", text="stall", active=True)))
+    assert [a.code for a in snap(projection, "device/d").alarms] == ["b"]
+    assert (snap(projection, "pump").pumps[0].event, snap(projection, "pump").pumps[0].alarms[0].code) == (None, "S")
+    projection.apply(entry(DeviceState(state="stale", reason="silent")))
+    assert len(snap(projection, "device/d").alarms) == 1
+    projection.apply(entry(DeviceState(state="lost", reason="unplugged")))
+    assert snap(projection, "device/d").alarms == ()
+    assert snap(projection, "pump").pumps[0].alarms == ()
+
+
+def test_after_a_restart_nothing_is_known_of_a_device_until_it_speaks() -> None:
+    projection = Projection()
+    projection.apply(entry(DeviceState(state="connected", reason="heard")))
+    projection.apply(entry(vitals(97)))
+    projection.apply(entry(recovered(), source="room"))
+    assert snap(projection, "device/d").state is None
+    assert snap(projection, "vitals").values[0].stale
+
+
+def test_a_duplicate_counts_and_shows_nothing() -> None:
+    projection = Projection()
+    projection.apply(entry(image(dose={"KVP": 70}, frames=12), seq=4))
+    dirty = projection.apply(entry(image(sha256="bb", duplicate_of=InstanceRef(record="r", seq=4)), seq=5))
+    assert dirty == set()
+    projection.apply(entry(image(sha256="cc", rows=None), seq=6))
+    assert (snap(projection, "dose").images, snap(projection, "dose").frames) == (1, 12)
+    assert snap(projection, "dose").last.attributes == {"KVP": 70}
+    assert snap(projection, "carm").image.sha256 == "cc"
+
+
+def test_alerts_come_are_seen_and_go() -> None:
+    projection = Projection()
+    projection.apply(entry(alert(AlertRaised), at_s=1))
+    projection.apply(entry(alert(AlertAcknowledged, actor="Dr. A"), at_s=2))
+    seen = snap(projection, "alerts").alerts[0]
+    assert (seen.actor, seen.raised_at < seen.acknowledged_at) == ("Dr. A", True)
+    projection.apply(entry(alert(AlertCleared), at_s=3))
+    assert snap(projection, "alerts").alerts == ()
+
+
+PAYLOAD = st.one_of(
+    st.builds(
+        vitals, st.floats(0, 100), st.one_of(st.none(), st.floats(0, 60)), st.one_of(st.none(), st.floats(0, 60))
+    ),
+    st.sampled_from(
+        [opened(), opened("procedure"), recovered(), image(), image(rows=None), pump(), pump(stale_after_s=5.0)]
+    ),
+    st.builds(
+        lambda s: DeviceState(state=s, reason="r"), st.sampled_from(["connected", "stale", "lost", "connecting"])
+    ),
+    st.builds(alert, st.sampled_from([AlertRaised, AlertAcknowledged, AlertCleared]), st.sampled_from("ab")),
+    st.builds(lambda c, a: PumpAlarm(code=c, text="t", active=a), st.sampled_from("ab"), st.booleans()),
+    st.builds(lambda c, a: DeviceAlarm(code=c, text="t", active=a), st.sampled_from("ab"), st.booleans()),
+)
+STEP = st.tuples(PAYLOAD, st.floats(0, 20), st.sampled_from("de"), st.floats(-5, 5), st.booleans())
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(STEP, max_size=30))
+def test_whatever_comes_no_old_value_is_fresh(steps: list[tuple[Payload, float, str, float, bool]]) -> None:
+    projection, now_s = Projection(), 0.0
+    for seq, (data, gap_s, source, late_s, broken) in enumerate(steps):
+        now_s += gap_s
+        it = entry(data, seq, now_s, source, late_s)
+        if broken:
+            it = msgspec.structs.replace(
+                it, data=msgspec.Raw(b'{"nonsense":[]}'), type=it.type if seq % 2 else "new.type"
+            )
+        projection.apply(it)
+        projection.expire(round(now_s * NS))
+        assert (projection.next_expiry() or 1 << 62) > round(now_s * NS)
+        for topic in projection.topics:
+            msgspec.json.encode(projection.snapshot(topic, 0))
+        assert snap(projection, "procedure").as_of.seq == seq
+        aged = (
+            *snap(projection, "vitals").values,
+            *snap(projection, "vitals").conditions,
+            *snap(projection, "pump").pumps,
+        )
+        for value in aged:
+            age_s = now_s - (parse_rfc3339(value.observed_at) - START_NS) / NS
+            assert value.stale or age_s < value.stale_after_s + 1e-5
