@@ -1,0 +1,128 @@
+"""The room put together: what its records begin with, what a changed configuration leaves, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esi_room import config, room
+from esi_room.cli.mark import _ask
+from esi_room.errors import BrokerError, RecordError
+from esi_room.record.reader import journal_path, records
+from esi_room.record.verify import verify_room
+
+TEXT = """
+[room]
+id = "esi-1"
+timezone = "Europe/Berlin"
+data = "data"
+
+[mqtt]
+url = "embedded"
+listen = "127.0.0.1:{port}"
+
+[[device]]
+id = "oximeter-1"
+driver = "masimo_ascii1"
+port = "{device}"
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path, free_port: Callable[[], int]) -> Path:
+    path = tmp_path / "room.toml"
+    path.write_text(TEXT.format(port=free_port(), device=tmp_path / "absent"))
+    return path
+
+
+@asynccontextmanager
+async def running(path: Path) -> AsyncIterator[config.RoomConfig]:
+    stop = asyncio.Event()
+    configuration = config.load(path)
+    task = asyncio.create_task(room.Room(configuration).run(stop))
+    try:
+        yield configuration
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 20)
+
+
+async def say(configuration: config.RoomConfig, name: str, **fields: Any) -> dict[str, Any]:
+    for _ in range(100):
+        with contextlib.suppress(BrokerError):
+            return await _ask(configuration, name, {"actor": "Dr. A", **fields})
+        await asyncio.sleep(0.05)
+    raise AssertionError("the room never answered")
+
+
+def entries(root: Path, record: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal_path(root, record).read_bytes().splitlines()]
+
+
+async def test_a_procedure_record_begins_with_the_state_of_every_device(written):
+    async with running(written) as configuration:
+        answer = await say(configuration, "start", procedure="L4/5")
+        assert answer["ok"]
+        root = configuration.room.data
+        opened, device, *_ = entries(root, answer["record"])
+        assert (opened["type"], opened["data"]["timezone"]) == ("record.opened", "Europe/Berlin")
+        assert (device["type"], device["source"]) == ("device.state", "oximeter-1")
+        assert device["data"]["state"] == "lost"
+        refused = await say(configuration, "phase", phase="lunch")
+        assert not refused["ok"]
+        assert "lunch" in refused["problems"][0]
+        assert (await say(configuration, "end"))["ok"]
+    assert all(report.ok for report in verify_room(root))
+
+
+async def test_another_configuration_on_the_same_record_is_an_entry(written):
+    async with running(written) as configuration:
+        await say(configuration, "note", text="hello")
+        root = configuration.room.data
+    async with running(written) as configuration:
+        await say(configuration, "note", text="the same configuration again")
+    written.write_text(written.read_text().replace("Europe/Berlin", "Europe/Paris"))
+    async with running(written) as configuration:
+        await say(configuration, "note", text="changed")
+        changed = configuration.sha256
+    (record,) = records(root)
+    said = [e["data"]["configuration_sha256"] for e in entries(root, record) if e["type"] == "config.changed"]
+    assert said == [changed]
+    assert [e["type"] for e in entries(root, record)].count("record.recovered") == 2
+
+
+async def test_a_second_daemon_on_the_same_data_says_who_is_there(written):
+    async with running(written) as configuration:
+        await say(configuration, "note", text="hello")
+        with pytest.raises(RecordError, match="another esi-room"):
+            await room.Room(configuration).run(asyncio.Event())
+
+
+async def test_a_port_in_use_ends_the_start_with_words_and_lets_go_of_the_record(written):
+    configuration = config.load(written)
+    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", configuration.mqtt.listen.port)
+    async with server:
+        with pytest.raises(BrokerError, match=str(configuration.mqtt.listen.port)):
+            await room.Room(configuration).run(asyncio.Event())
+    async with running(written):
+        await say(configuration, "note", text="now it is free")
+
+
+async def test_a_standby_record_does_not_grow_for_ever(written, monkeypatch):
+    monkeypatch.setattr(room, "STANDBY_MAX_BYTES", 2000)
+    monkeypatch.setattr(room, "STANDBY_LOOK_S", 0.05)
+    async with running(written) as configuration:
+        for n in range(10):
+            await say(configuration, "note", text=f"{n}" * 300)
+        root = configuration.room.data
+    assert len(records(root)) > 1
+    texts = [e["data"]["text"][0] for r in records(root) for e in entries(root, r) if e["type"] == "clinical.note"]
+    assert texts == [str(n) for n in range(10)]
+    assert all(report.ok for report in verify_room(root))
