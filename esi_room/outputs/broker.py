@@ -30,6 +30,7 @@ from esi_room.errors import BrokerError
 
 START_TIMEOUT_S = 10.0  # it takes 20 ms; a loaded machine with a large store takes longer
 STOP_TIMEOUT_S = 5.0
+PORT_WAIT_S = 1.0  # the broker of a daemon that was killed this instant holds its port for some milliseconds more
 RESTART_S = (0.2, 5.0)  # first and longest pause between two starts
 STORE_BYTES = 256 << 20  # retained messages and what slow QoS 1 subscribers have not fetched
 MEMORY_BYTES = 64 << 20
@@ -107,7 +108,7 @@ class EmbeddedBroker:
         """Returns when clients can connect. BrokerError if they cannot, and why."""
         wanted = [self._listen] if self._websocket is None else [self._listen, self._websocket]
         for address in wanted:
-            _check_free(address)
+            await _until_free(address)
         self._child = await _Child.spawn(self._write_configuration())
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -256,7 +257,21 @@ def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def _check_free(address: Listen) -> None:
+async def _until_free(address: Listen) -> None:
+    try:
+        async with asyncio.timeout(PORT_WAIT_S):
+            while _taken(address) is not None:
+                await asyncio.sleep(0.02)
+    except TimeoutError as error:
+        host, port = address
+        raise BrokerError(
+            f"the embedded broker cannot listen on {host}:{port} ({_taken(address)}): "
+            "is another broker or another esi-room running there? Give it another port, or use that broker"
+        ) from error
+
+
+def _taken(address: Listen) -> str | None:
+    """Why nobody can listen there; None if one can."""
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -264,10 +279,8 @@ def _check_free(address: Listen) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise BrokerError(
-                f"the embedded broker cannot listen on {host}:{port} ({error.strerror}): "
-                "is another broker or another esi-room running there? Give it another port, or use that broker"
-            ) from error
+            return error.strerror or str(error)
+    return None
 
 
 async def _accepts(address: Listen) -> bool:
