@@ -48,7 +48,7 @@ class Mosquitto:
     def __init__(self, program: str, folder: Path, port: int, extra: str = "allow_anonymous true") -> None:
         self.program, self.folder, self.port = program, folder, port
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "m.conf").write_text(f"listener {port} 127.0.0.1\nmax_queued_messages 0\nuser root\n{extra}\n")
+        (folder / "m.conf").write_text(f"listener {port} 127.0.0.1\nmax_queued_messages 100000\nuser root\n{extra}\n")
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
