@@ -99,6 +99,7 @@ class SimulatedRoom:
                     await _line_on_stdin()
                     self.clock.restart()
                 stored = await self._script()
+                self._tell({"event": "played", "t_s": round(self.clock.now_s(), 3), "carm_stored_all": stored})
                 await asyncio.sleep(self.settings.linger_s)
                 for task in running:
                     task.cancel()

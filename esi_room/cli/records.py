@@ -36,15 +36,15 @@ def command(data: Path, *, as_json: bool) -> None:
     if not summaries:
         click.echo(f"{data} holds no record", err=True)
         sys.exit(1)
-    table = Table()
+    table = Table(box=None, header_style="bold")
     for heading in _COLUMNS:
-        table.add_column(heading, no_wrap=heading == "record")
+        table.add_column(heading, no_wrap=heading != "procedure")
     for one in summaries:
         table.add_row(*(str("" if one[k] is None else one[k]) for k in _COLUMNS))
     Console().print(table)
 
 
-_COLUMNS = ("record", "kind", "procedure", "entries", "images", "alerts", "gaps", "state")  # the id holds the start
+_COLUMNS = ("record", "kind", "state", "entries", "images", "alerts", "gaps", "procedure")  # the id holds the start
 
 
 def summary(data: Path, record: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ async def test_a_whole_case(peers: ModuleType, free_port: Callable[[], int], tmp
     assert (done.returncode, done.stderr) == (0, "")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [line for line in lines if line["event"] == "step"]
-    assert [line["event"] for line in lines] == ["opened", *["step"] * len(steps), "finished"]
+    assert [line["event"] for line in lines] == ["opened", *["step"] * len(steps), "played", "finished"]
     assert lines[0]["devices"]["pump-1"] == {"kind": "new_era", "port": str(tmp_path / "ports" / "pump-1")}
     assert lines[0]["steps"] == len(steps) and lines[-1]["carm_stored_all"] is True
     assert commands == ["start", *["phase"] * 2, "note", *["phase"] * 3, "note", "end"]

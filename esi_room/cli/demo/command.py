@@ -27,6 +27,7 @@ from esi_room.record.verify import Report, verify_room
 START_S = 20.0
 SETTLE_S = 0.5  # for the last entries to reach the terminal
 REFRESH_PER_S = 8
+DAY_S = 86_400  # the devices stay on until the demo ends them
 EXAMPLE = """\b
 Example:
   esi-room demo
@@ -155,7 +156,6 @@ async def _play(console: Console, place: Place, *, scenario: str, speed: float, 
             "daemon", "esi_room.cli", "run", "--config", str(place.configuration), log=place.folder / "daemon.log"
         )
         children.push_async_callback(daemon.end)
-        children.push_async_callback(simulators.end)  # before the daemon: a device that goes away is an entry
         return await _course(console, place, daemon, simulators, opened, stop=stop, stay=stay)
 
 
@@ -170,8 +170,6 @@ async def _course(
             await _first(stop, daemon, watching, _until_online(view), within_s=START_S)
             simulators.say("go")
             await _first(stop, daemon, watching, _tell_steps(live, simulators))
-            if not stop.is_set() and await simulators.ended():
-                raise Broken(f"the simulators ended with an error:\n{simulators.last_words()}")
             interrupted = stop.is_set()
             if stay and not interrupted:
                 live.console.print("\n[bold]The case is over; the room stays open until Ctrl-C.")
@@ -184,8 +182,8 @@ async def _course(
 
 async def _start_simulators(place: Place, scenario: str, speed: float, seed: int | None) -> Child:
     return await Child.start(
-        "simulators", "simulators", "run", "--hold", "--scenario", scenario, "--speed", str(speed),
-        "--ports", str(place.ports), "--carm", f"127.0.0.1:{place.dicom}", "--mqtt", f"mqtt://127.0.0.1:{place.mqtt}",
+        "simulators", "simulators", "run", "--scenario", scenario, "--speed", str(speed),
+        "--hold", "--linger", str(DAY_S), "--ports", str(place.ports), "--carm", f"127.0.0.1:{place.dicom}", "--mqtt", f"mqtt://127.0.0.1:{place.mqtt}",
         "--room", "esi-1", "--truth", str(place.folder / "truth.jsonl"),
         *([] if seed is None else ["--seed", str(seed)]),
         log=place.folder / "simulators.log", talk=True,
@@ -228,7 +226,10 @@ async def _first(
         done, _ = await asyncio.wait(
             {through, asked, ended, watching}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
         )
-        if through in done or asked in done:
+        if asked in done:
+            return
+        if through in done:
+            through.result()
             return
         if watching in done:
             watching.result()
@@ -268,12 +269,18 @@ async def _until_online(view: View) -> None:
 
 
 async def _tell_steps(live: Live, simulators: Child) -> None:
-    """What the script says to people, as it happens; returns when the simulators have ended."""
+    """What the script says to people, as it happens, until it was played. The devices stay on."""
     while line := await simulators.line():
-        with contextlib.suppress(ValueError):
-            said = json.loads(line).get("say")
-            if said:
-                live.console.print(Text(f"          · {said}", style="italic bright_black"))
+        told = json.loads(line)
+        if told.get("say"):
+            live.console.print(Text(f"          · {told['say']}", style="italic bright_black"))
+        if told["event"] == "refused":
+            live.console.print(Text(f"          · refused: {told['why']}", style="bold yellow"))
+        if told["event"] == "played":
+            if not told["carm_stored_all"]:
+                raise Broken("the C-arm could not deliver every image")
+            return
+    raise Broken(f"the simulators ended by themselves:\n{simulators.last_words()}")
 
 
 def _conclude(console: Console, place: Place) -> bool:

@@ -43,6 +43,7 @@ class View:
         self.images = 0
         self.procedures: list[str] = []
         self._rejected_told: set[str] = set()
+        self._told_states: dict[str, str] = {}
 
     def message(self, topic: str, payload: bytes) -> Text | None:
         """A message of the room's tree; the story line it is worth, if any."""
@@ -94,7 +95,9 @@ class View:
             case "record.sealed":
                 return "room", f"record sealed after {data['entries']} entries"
             case "device.state":
-                return "device", f"{data['state']}: {data['reason']}"
+                again = self._told_states.get(source) == data["state"]
+                self._told_states[source] = data["state"]
+                return None if again else ("device", f"{data['state']}: {data['reason']}")
             case "device.gap":
                 return "device", f"nothing known from {data['from'][11:19]} to {data['to'][11:19]} ({data['reason']})"
             case "device.rejected":
@@ -216,4 +219,10 @@ def _view(data: dict[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}" if abs(value) >= 1000 else f"{round(value, 2):g}"
+    return (
+        "–"
+        if value is None
+        else f"{value:g}"
+        if abs(value) >= 1000
+        else f"{round(value, 1 if abs(value) >= 10 else 2):g}"
+    )
