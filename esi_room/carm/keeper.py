@@ -134,7 +134,7 @@ def link(file: Path, directory: Path, sha256: str) -> None:
         again = frames / f"{file.name}.again"
         again.unlink(missing_ok=True)
         os.link(file, again)
-        os.replace(again, name)
+        again.replace(name)
     # After the link, not before: the file system's log then commits octets, name and size at one go.
     _sync(file)
     _sync(frames)

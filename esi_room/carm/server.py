@@ -19,12 +19,12 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import AssociationServer, RequestHandler
 
+from esi_room.carm.association import RoomAssociation, canonical
 from esi_room.carm.contexts import supported
 from esi_room.carm.incoming import Incoming
 from esi_room.carm.knocks import Knocks
 from esi_room.carm.settings import ADVERTISED_PDU_BYTES, CarmSettings
 from esi_room.carm.storage import Storage
-from esi_room.carm.transport import RoomAssociation, canonical
 from esi_room.clock import NS, Clock
 
 # A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
@@ -146,7 +146,7 @@ class Server(AssociationServer):
         try:
             return self.storage.store(association, request, context)
         finally:
-            association.dimse.objects.discard(request.DataSet)  # type: ignore[arg-type]
+            association.dimse.objects.discard(request.DataSet)
 
     # --- time ---------------------------------------------------------------------------------------------
 

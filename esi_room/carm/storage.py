@@ -30,10 +30,10 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
 from esi_room.carm import header
+from esi_room.carm.association import RoomAssociation
 from esi_room.carm.incoming import Incoming, file_meta
 from esi_room.carm.knocks import Knocks
 from esi_room.carm.settings import Limits
-from esi_room.carm.transport import RoomAssociation
 from esi_room.carm.wire import Answer
 from esi_room.clock import Clock, Stamp
 from esi_room.events import CarmImage

@@ -145,7 +145,7 @@ def test_deeply_nested_sequences_cost_the_header_alone(tmp_path):
     nest = b"".join(
         struct.pack("<HH2sHI", 0x40, 0xA730, b"SQ", 0, 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
         for _ in range(20000)
-    )  # noqa: E501
+    )
     assert "does not parse" in read(tmp_path, UID_OCTETS + nest)["unreadable"]
 
 

@@ -36,7 +36,7 @@ def written(path: Path, pixels: np.ndarray, **attributes) -> Path:
     for keyword, value in attributes.items():
         setattr(image, keyword, value)
     path = path / "image.dcm"
-    image.save_as(path, enforce_file_format=True)
+    image.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 
@@ -69,10 +70,8 @@ async def test_what_is_no_association_request_is_closed_and_recorded(room, scu, 
     reader, writer = await asyncio.open_connection("127.0.0.1", room.port)
     writer.write(octets)
     async with asyncio.timeout(5):
-        try:
+        with contextlib.suppress(ConnectionResetError):
             await reader.read()
-        except ConnectionResetError:
-            pass
     writer.close()
     await room.entry("carm.association", outcome="refused", reason="no association request")
     assert await scu.store(room.port, scu.picture()) == [0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import stat
 
 import pytest
@@ -196,7 +195,7 @@ async def test_a_torn_file_left_by_a_crash_is_replaced(room, scu):
     (frames / whole.name).write_bytes(octets[:100])
     assert await scu.store(room.port, image) == [0]
     assert (frames / whole.name).read_bytes() == octets
-    assert os.listdir(frames) == [whole.name]
+    assert [path.name for path in frames.iterdir()] == [whole.name]
 
 
 async def test_an_object_under_way_while_the_record_switches_lies_where_its_entry_is(room, scu):
