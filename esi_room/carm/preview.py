@@ -136,6 +136,7 @@ def _voi_range(shown: NDArray[Any], inputs: Dataset, low: float, high: float) ->
 def _display_inputs(header: Dataset) -> Dataset:
     """What the pipeline needs, from wherever the object keeps it."""
     inputs = Dataset()
+    inputs.file_meta = header.file_meta  # tells the byte order of look-up tables
     places = [header]
     for groups, which in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", -1)):
         sequence = header.get(groups)
