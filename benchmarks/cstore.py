@@ -7,7 +7,7 @@ the same files: 300 of 256 KiB, then 100 of 2 MiB, on the same disk. What each h
 
 - esi_room: file fsynced, linked, directory fsynced, journal line written and fdatasynced; digests of file and data set
 - storescp: file written (no fsync)
-- Orthanc: file written and indexed in SQLite (StorageCompression off; its default does not fsync the file)
+- Orthanc: file fsynced (SyncStorageArea, its default since 1.7.4) and indexed in SQLite
 
 Needs the Debian packages dcmtk and orthanc; a peer that is missing is left out and said.
 """
@@ -154,7 +154,7 @@ def orthanc(data: Path):
 RECEIVERS = (
     ("esi_room", "fsync of object, directory and journal before 0000", esi_room, None),
     ("dcmtk storescp", "no fsync", storescp, "storescp"),
-    ("Orthanc", "no fsync of the object; SQLite index", orthanc, "Orthanc"),
+    ("Orthanc", "fsync of the object; SQLite index", orthanc, "Orthanc"),
 )
 
 
