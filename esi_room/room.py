@@ -73,7 +73,9 @@ class Room:
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
         if self._configuration.carm is not None:
-            observers.append(self._carm(journal, self._configuration.carm, publisher).run())
+            carm = self._carm(journal, self._configuration.carm, publisher)
+            journal.at_opening(carm.say_again)
+            observers.append(carm.run())
         async with asyncio.TaskGroup() as group:
             keeping = [group.create_task(journal.watch())]
             if broker is not None:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("events", "errors"),
+    ("events", "errors", "commands"),
     ("framing", "checksums", "clock", "line", "nomenclature"),
     ("links", "drivers", "record"),
     ("station", "carm", "outputs", "procedure", "config", "clockwatch"),

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import socketserver
 import threading
@@ -64,8 +65,7 @@ class Server(AssociationServer):
 
     def __init__(self, settings: CarmSettings, storage: Storage, knocks: Knocks, clock: Clock) -> None:
         self.limits, self.clock, self.knocks, self.storage = settings.limits, clock, knocks, storage
-        self._rules = {(rule.ae_title.strip(), canonical(rule.address)) for rule in settings.peers}
-        self._addresses = {address for _, address in self._rules}
+        self._rules = [(rule.ae_title.strip(), ipaddress.ip_network(rule.address)) for rule in settings.peers]
         self._connections: set[RoomAssociation] = set()
         self._lock = threading.Lock()
         self._draining = False
@@ -88,7 +88,7 @@ class Server(AssociationServer):
         address = canonical(client_address[0])
         with self._lock:
             same = sum(each.address == address for each in self._connections)
-        if address not in self._addresses:
+        if not any(ipaddress.ip_address(address) in network for _, network in self._rules):
             self.knocks.say("refused", f"? @ {address}", None, "the address is not on the list of peers")
         elif same >= self.limits.connections_per_address:
             self.knocks.say("refused", f"? @ {address}", None, f"{same} connections from this address already")
@@ -112,7 +112,8 @@ class Server(AssociationServer):
         association.requestor.ae_title = calling
         with self._lock:
             others = sum(each.is_established for each in self._connections)
-        if (calling, association.address) not in self._rules:
+        address = ipaddress.ip_address(association.address)
+        if not any(title == calling and address in network for title, network in self._rules):
             association.refusal = "the calling AE title is not on the list for this address"
             return _REJECT_CALLING
         if called != self.ae_title:

@@ -51,6 +51,7 @@ class CarmService:
         self._keeping: set[asyncio.Task[None]] = set()
         self._child: Child | None = None
         self._lost: str | None = None
+        self._state: DeviceState | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -158,13 +159,22 @@ class CarmService:
         where = _spelt((message.host, message.port))
         log.info("carm_listening", address=where, ae_title=self._settings.ae_title)
         self._lost = None
-        self._say(DeviceState(state="connected", reason=f"listening on {where}", port=where))
+        self._say_state(DeviceState(state="connected", reason=f"listening on {where}", port=where))
 
     def _say_lost(self, reason: str) -> None:
         if self._lost is None:  # one entry an outage, however often the start is tried again
             log.error("carm_lost", reason=reason)
-            self._say(DeviceState(state="lost", reason=reason))
+            self._say_state(DeviceState(state="lost", reason=reason))
         self._lost = reason
+
+    def say_again(self) -> None:
+        """The listener's state once more: a record just opened says at its beginning how it was."""
+        if self._state is not None:
+            self._say(self._state)
+
+    def _say_state(self, state: DeviceState) -> None:
+        self._state = state
+        self._say(state)
 
     def _say(self, payload: Payload, at: Stamp | None = None) -> None:
         try:

@@ -43,7 +43,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class PeerRule(Struct, frozen=True, kw_only=True):
-    """Somebody who may connect: this AE title from this IP address."""
+    """Somebody who may connect: this AE title from this IP address, or from this network (`10.1.2.0/24`)."""
 
     ae_title: str
     address: str

@@ -72,7 +72,10 @@ class Room:
         return sorted((self.root / "incoming").iterdir())
 
 
-PEERS = tuple(PeerRule(ae_title=title, address="127.0.0.1") for title in ("CARM", "STORESCU", "ORTHANC"))
+PEERS = (
+    *(PeerRule(ae_title=title, address="127.0.0.1") for title in ("CARM", "STORESCU", "ORTHANC")),
+    PeerRule(ae_title="WORKSTATION", address="127.0.8.0/24"),
+)
 
 
 @asynccontextmanager

@@ -42,6 +42,15 @@ async def test_an_address_that_is_not_on_the_list_is_closed_at_once_and_recorded
     assert entry["peer"] == "? @ 127.0.0.9"
 
 
+@pytest.mark.parametrize(("calling", "answer"), [("WORKSTATION", 2), ("CARM", 3)])
+async def test_a_peer_may_be_a_network_and_its_title_goes_with_it(room, scu, calling, answer):
+    """2: A-ASSOCIATE-AC, 3: A-ASSOCIATE-RJ."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", room.port, local_addr=("127.0.8.77", 0))
+    writer.write(scu.request(calling=calling))
+    assert (await scu.read_pdu(reader))[0] == answer
+    writer.close()
+
+
 async def test_a_flood_of_refusals_is_one_entry_at_its_start_and_one_with_the_count(open_room, scu):
     async with open_room() as room:
         for _ in range(20):

@@ -123,3 +123,12 @@ def test_the_daemon_side_does_not_load_pynetdicom_or_numpy():
     code = "import sys, esi_room.carm; print([m for m in ('pynetdicom', 'numpy', 'PIL') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_record_just_opened_says_that_the_listener_listens(room):
+    room.journal.at_opening(room.service.say_again)
+    await room.journal.switch("procedure", "a case begins")
+    entry = await room.entry("device.state", state="connected")
+    assert entry["port"] == f"127.0.0.1:{room.port}"
+    said = [e for e in room.entries("device.state") if e["state"] == "connected"]
+    assert len(said) == 2

@@ -73,7 +73,8 @@ class View:
         if told is None:
             return None
         who, what = told
-        line = Text(f"{entry['received'][11:19]}  ", style="bright_black")
+        line = Text()
+        line.append(f"{entry['received'][11:19]}  ", style="bright_black")
         line.append(f"{entry['source'] if who == 'device' else who:<11}", style=COLOURS[who])
         line.append(what, style=COLOURS["alert"] if who == "alert" else "")
         return line
