@@ -88,9 +88,8 @@ async def run(folder: Path, events: int) -> None:
     print("| committed events a second | one at a time | by the hundred |")
     print("|---|---|---|")
     print(f"| esi_room journal | {alone:,.0f} | {shared:,.0f} |")
-    print(
-        f"| SQLite {sqlite3.sqlite_version}, WAL, FULL | {sqlite(folder, 3000, 1):,.0f} | {sqlite(folder, 100_000, 100):,.0f} |"
-    )
+    peer_alone, peer_shared = sqlite(folder, 3000, 1), sqlite(folder, 100_000, 100)
+    print(f"| SQLite {sqlite3.sqlite_version}, WAL, FULL | {peer_alone:,.0f} | {peer_shared:,.0f} |")
     print(
         f"\nResident memory over {events:,} events, MiB: {' '.join(f'{m:.0f}' for m in memory[::100])} {memory[-1]:.0f}"
     )
