@@ -1,0 +1,84 @@
+"""kill -9 at any moment: what was acknowledged or seen is in the record, and nobody ends with anything else."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from e2e_rig import images_are_kept, published_equals_journal, until
+from e2e_wire import CArm, masimo_line, masimo_number
+
+HERE = Path(__file__).parent
+SOAK = os.environ.get("ESI_ROOM_SOAK") == "1"
+KILLS = 120 if SOAK else 12
+DIED = 77
+LAST = {"any": 8, "write": 5, "fdatasync": 3, "fsync": 4, "ftruncate": 2, "link": 2, "replace": 1}
+DEATHS = [
+    (call, n) for call, last in LAST.items() for n in range(1, 1 + last * (8 if SOAK and call != "ftruncate" else 1))
+]
+Load = Callable[..., Any]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800 if SOAK else 300)
+@pytest.mark.parametrize("kind", ["mosquitto", "nats"])
+def test_kill_at_random_moments(
+    kind: str, make_broker: Load, make_room: Load, make_line: Load, subscribe: Load
+) -> None:
+    rng = Random(20261123)
+    broker, line = make_broker(kind), make_line("oximeter-1")
+    room = make_room(broker, {"oximeter-1": ("masimo_ascii1", line.path)})
+    display = subscribe(broker.port).ready()
+    line.play((masimo_line(n) for n in itertools.count()), 0.004)
+    with CArm(room.dicom) as carm:
+        for _ in range(KILLS):
+            room.start()
+            count = len(carm.stored)
+            time.sleep(rng.uniform(0.0, 0.8))
+            if rng.random() < 0.5:
+                until(lambda count=count: len(carm.stored) > count, "an image is acknowledged")
+            room.kill()
+        room.start()
+        count = len(carm.stored)
+        until(lambda: len(carm.stored) > count, "an image after the last crash")
+    line.quiet()
+    published_equals_journal(room, display, in_order=False)
+    assert room.stop() == 0
+    published_equals_journal(room, display)
+    images_are_kept(room, carm.stored)
+    room.verify()
+    assert len(room.entries("record.recovered")) == KILLS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800 if SOAK else 300)
+@pytest.mark.parametrize("mode", ["before", "torn", "power"])
+def test_death_at_each_write(mode: str, make_broker: Load, make_room: Load, make_line: Load, subscribe: Load) -> None:
+    broker, line = make_broker("mosquitto"), make_line("oximeter-1")
+    room = make_room(broker, {"oximeter-1": ("masimo_ascii1", line.path)})
+    display = subscribe(broker.port).ready()
+    line.play((masimo_line(n) for n in itertools.count()), 0.2)
+    with CArm(room.dicom) as carm:
+        for call, number in DEATHS:
+            room.launch(sys.executable, HERE / "dying_daemon.py", room.configuration, call, number, mode)
+            room.processes()
+            until(lambda: room.exit_code is not None, f"{call} number {number} is made")
+            assert room.exit_code == DIED, room.log.read_text()[-2000:]
+            room.gone()
+        room.start()
+        count = len(carm.stored)
+        until(lambda: len(carm.stored) > count, "an image after the last crash")
+    line.quiet()
+    assert room.stop() == 0
+    published_equals_journal(room, display)
+    images_are_kept(room, carm.stored)
+    room.verify()
+    numbers = [masimo_number(readings) for readings in room.numeric("oximeter-1")]
+    assert numbers == sorted(set(numbers)), "a value twice, or in another order than on the wire"
