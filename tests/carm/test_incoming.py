@@ -1,0 +1,41 @@
+"""An object on its way in: octets to the disk, in pieces that no heartbeat has to wait for long behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from esi_room.carm.incoming import WRITE_OUT_BYTES, Incoming, file_meta
+from esi_room.clock import SystemClock
+
+META = file_meta("1.2.840.10008.5.1.4.1.1.12.1", "1.2.3", "1.2.840.10008.1.2.1")
+
+
+@pytest.fixture
+def incoming(tmp_path: Path):
+    made = Incoming(tmp_path / "1.dcm", META, started=SystemClock().now(), max_bytes=1 << 30)
+    yield made
+    made.discard()
+
+
+def test_a_run_is_written_out_while_it_arrives(incoming, monkeypatch):
+    sizes, real = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (real(fd), sizes.append(os.fstat(fd).st_size)))
+    for _ in range(10):
+        incoming.write(b"\1" * (WRITE_OUT_BYTES // 4))
+    assert len(sizes) == 2
+    assert max(b - a for a, b in zip([0, *sizes], [*sizes, incoming.size_bytes], strict=True)) <= WRITE_OUT_BYTES * 1.25
+    assert incoming.problem is None
+
+
+def test_a_disk_that_does_not_take_a_piece_refuses_the_object_and_reads_on(incoming, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdatasync", full)
+    assert incoming.write(b"\1" * WRITE_OUT_BYTES) == WRITE_OUT_BYTES
+    assert incoming.problem == "cannot write: No space left on device"
+    assert incoming.write(b"\1" * 100) == 100
