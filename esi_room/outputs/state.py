@@ -1,8 +1,7 @@
 """The projection: entries in, snapshots out. A pure function of the entries and of the time it is told.
 
 Rules:
-- It reads no clock. Time is the room's monotonic clock, so that a step of the wall clock makes nothing fresh.
-- Once stale a value stays stale until the device says a new one.
+- It reads no clock: whoever asks says what time it is. What it holds is in `known`, how it is said in `render`.
 - It never raises on an entry: an entry of a type it does not know, or whose `data` it cannot read, only moves
   `as_of`.
 - What it holds after a restart, from reading the open record again, is what it would hold without one.
@@ -10,12 +9,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
-from esi_room.clock import NS, parse_rfc3339, rfc3339
+from esi_room.clock import parse_rfc3339, rfc3339
 from esi_room.events import (
     BY_TYPE,
     AlertAcknowledged,
@@ -27,75 +26,16 @@ from esi_room.events import (
     DeviceRejected,
     DeviceState,
     Entry,
-    ProcedureEnded,
     ProcedurePhase,
-    ProcedureStarted,
     PumpAlarm,
     PumpStatus,
-    Reading,
-    RecordOpened,
     VitalsNumeric,
 )
+from esi_room.outputs import render, topics
 from esi_room.outputs import snapshots as s
-from esi_room.outputs import topics
+from esi_room.outputs.known import SILENT, Aging, Case, Device
 
 STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
-
-# What is known of a pump that has only alarmed so far.
-_SILENT = PumpStatus(state=None, rate_ml_h=None, delivered_ml=None, target_ml=None, pressure_mmhg=None, drug=None)
-T = TypeVar("T")
-
-
-class _Aging(Generic[T]):
-    """A value that goes stale at `due_ns` (monotonic), or at once when its device is no longer heard."""
-
-    __slots__ = ("due_ns", "observed_at", "stale", "stale_after_s", "value")
-
-    def __init__(self, value: T, observed_at: str, stale_after_s: float | None, mono_ns: int) -> None:
-        self.value, self.observed_at, self.stale_after_s = value, observed_at, stale_after_s
-        self.stale = False
-        self.due_ns = None if stale_after_s is None else mono_ns + round(stale_after_s * NS)
-
-    def aged(self) -> dict[str, Any]:
-        """The fields of `snapshots.Aged`."""
-        return {"observed_at": self.observed_at, "stale_after_s": self.stale_after_s, "stale": self.stale}
-
-
-class _Device:
-    """One device's line. `since`: when its state began."""
-
-    def __init__(self) -> None:
-        self.line: DeviceState | None = None
-        self.since: str | None = None
-        self.identity: str | None = None
-        self.alarms: dict[str, s.ActiveAlarm] = {}
-        self.forget_counts()
-
-    def forget_counts(self) -> None:
-        self.rejected: dict[str, int] = {}
-        self.gaps = 0
-        self.last_gap: s.GapValue | None = None
-
-
-class _Case:
-    """What belongs to the open record and is gone with the next."""
-
-    def __init__(self) -> None:
-        self.opened: RecordOpened | None = None
-        self.opened_at: str | None = None
-        self.started: ProcedureStarted | None = None
-        self.started_at: str | None = None
-        self.phases: list[s.Phased] = []
-        self.ended: ProcedureEnded | None = None
-        self.ended_at: str | None = None
-        self.vitals: dict[tuple[str, str], _Aging[Reading]] = {}
-        self.conditions: dict[str, _Aging[tuple[str, ...]]] = {}
-        self.pumps: dict[str, _Aging[PumpStatus]] = {}
-        self.pump_alarms: dict[str, dict[str, s.ActiveAlarm]] = {}
-        self.objects = self.images = self.frames = 0
-        self.image: tuple[Entry, CarmImage] | None = None
-        self.dose: tuple[Entry, CarmImage] | None = None
-        self.alerts: dict[str, s.AlertValue] = {}
 
 
 class _Said(NamedTuple):
@@ -106,23 +46,18 @@ class _Said(NamedTuple):
     mono_ns: int
 
 
-CASE_TOPICS = frozenset({topics.PROCEDURE, topics.VITALS, topics.PUMP, topics.CARM, topics.DOSE, topics.ALERTS})
-
-
 class Projection:
     """The state of the room, entry by entry. `snapshot` says it."""
 
     def __init__(self) -> None:
         self._as_of = s.AsOf(record="", seq=-1)
-        self._case = _Case()
-        self._devices: dict[str, _Device] = {}
-        self.shown_sha256: str | None = None
-        self._preview_problem: str | None = None
+        self._case = Case()
+        self._devices: dict[str, Device] = {}
 
     @property
     def topics(self) -> set[str]:
         """Every topic that has a snapshot now."""
-        return {*CASE_TOPICS, *(topics.DEVICE + device for device in self._devices)}
+        return {*render.CASE_SNAPSHOTS, *(topics.DEVICE + device for device in self._devices)}
 
     def apply(self, entry: Entry, mono_ns: int | None = None) -> set[str]:
         """Take in the next entry; the topics whose snapshot changed.
@@ -144,7 +79,7 @@ class Projection:
     def expire(self, now_mono_ns: int) -> set[str]:
         """Mark what is older than it may be; the topics whose snapshot changed."""
         dirty = set()
-        for topic, _, value in self._aging():
+        for topic, _, value in self._case.aging():
             if not value.stale and value.due_ns is not None and value.due_ns <= now_mono_ns:
                 value.stale = True
                 dirty.add(topic)
@@ -152,36 +87,41 @@ class Projection:
 
     def next_expiry(self) -> int | None:
         """When (monotonic ns) the next value goes stale; None if none will."""
-        due = (v.due_ns for _, _, v in self._aging() if not v.stale and v.due_ns is not None)
+        due = (v.due_ns for _, _, v in self._case.aging() if not v.stale and v.due_ns is not None)
         return min(due, default=None)
 
     def forget(self) -> set[str]:
         """Mark everything that can go stale: from now on nobody listens (the daemon stops)."""
         dirty = set()
-        for topic, _, value in self._aging():
+        for topic, _, value in self._case.aging():
             if not value.stale:
                 value.stale = True
                 dirty.add(topic)
         return dirty
 
+    @property
+    def shown_sha256(self) -> str | None:
+        """The object that `image/last` shows."""
+        return self._case.shown_sha256
+
     def preview(self, shown_sha256: str | None, problem: str | None) -> set[str]:
         """What `image/last` shows from now on, or why it does not show the last object."""
-        self.shown_sha256, self._preview_problem = shown_sha256, problem
+        self._case.shown_sha256, self._case.preview_problem = shown_sha256, problem
         return {topics.CARM}
 
     def snapshot(self, topic: str, now_wall_ns: int) -> s.Snapshot:
         """The present snapshot of one of `topics`."""
         head = {"as_of": self._as_of, "published_at": rfc3339(now_wall_ns)}
         if topic.startswith(topics.DEVICE):
-            return self._device_snapshot(topic[len(topics.DEVICE) :], head)
-        return _SNAPSHOTS[topic](self, head)
+            name = topic[len(topics.DEVICE) :]
+            return render.device(name, self._devices[name], head)
+        return render.CASE_SNAPSHOTS[topic](self._case, head)
 
     # --- entries ------------------------------------------------------------------------------------------
 
     def _on_opened(self, said: _Said) -> set[str]:
-        self._case = _Case()
+        self._case = Case()
         self._case.opened, self._case.opened_at = said.data, said.entry.time
-        self.shown_sha256 = self._preview_problem = None
         for device in self._devices.values():
             device.forget_counts()
         return self.topics
@@ -214,19 +154,19 @@ class Projection:
         life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
         for reading in data.readings:
             own_s = life_s if reading.stale_after_s is None else reading.stale_after_s
-            self._case.vitals[source, reading.name] = _Aging(reading, at, own_s, said.mono_ns)
-        self._case.conditions[source] = _Aging(data.conditions, at, life_s, said.mono_ns)
+            self._case.vitals[source, reading.name] = Aging(reading, at, own_s, said.mono_ns)
+        self._case.conditions[source] = Aging(data.conditions, at, life_s, said.mono_ns)
         return {topics.VITALS}
 
     def _on_pump(self, said: _Said) -> set[str]:
         data: PumpStatus = said.data
         life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
-        self._case.pumps[said.entry.source] = _Aging(data, said.entry.time, life_s, said.mono_ns)
+        self._case.pumps[said.entry.source] = Aging(data, said.entry.time, life_s, said.mono_ns)
         return {topics.PUMP}
 
     def _on_pump_alarm(self, said: _Said) -> set[str]:
         data: PumpAlarm = said.data
-        silent = _Aging(_SILENT, said.entry.time, STALE_AFTER_S, said.mono_ns)
+        silent = Aging(SILENT, said.entry.time, STALE_AFTER_S, said.mono_ns)
         self._case.pumps.setdefault(said.entry.source, silent)
         _set_alarm(self._case.pump_alarms.setdefault(said.entry.source, {}), said, data.active)
         return {topics.PUMP}
@@ -303,102 +243,16 @@ class Projection:
             rejected[reason] = rejected.get(reason, 0) + count
         return {topics.DEVICE + said.entry.source}
 
-    def _device(self, source: str) -> _Device:
-        return self._devices.setdefault(source, _Device())
-
-    def _aging(self) -> Iterator[tuple[str, str, _Aging[Any]]]:
-        """Everything that can go stale, with its topic and its device."""
-        for (source, _), reading in self._case.vitals.items():
-            yield topics.VITALS, source, reading
-        for source, conditions in self._case.conditions.items():
-            yield topics.VITALS, source, conditions
-        for source, pump in self._case.pumps.items():
-            yield topics.PUMP, source, pump
+    def _device(self, source: str) -> Device:
+        return self._devices.setdefault(source, Device())
 
     def _no_longer_heard(self, device: str) -> set[str]:
         dirty = set()
-        for topic, source, value in self._aging():
+        for topic, source, value in self._case.aging():
             if source == device and not value.stale:
                 value.stale = True
                 dirty.add(topic)
         return dirty
-
-    # --- snapshots ----------------------------------------------------------------------------------------
-
-    def _procedure(self, head: dict[str, Any]) -> s.ProcedureState:
-        case = self._case
-        return s.ProcedureState(
-            **head,
-            kind=case.opened.kind if case.opened else None,
-            opened_at=case.opened_at,
-            procedure=case.started.procedure if case.started else None,
-            started_at=case.started_at,
-            phase=case.phases[-1].phase if case.phases else None,
-            phases=tuple(case.phases),
-            outcome=case.ended.outcome if case.ended else None,
-            ended_at=case.ended_at,
-        )
-
-    def _vitals(self, head: dict[str, Any]) -> s.VitalsState:
-        values = tuple(_vital(source, aging) for (source, _), aging in self._case.vitals.items())
-        conditions = tuple(
-            s.VitalConditions(**aging.aged(), source=source, conditions=aging.value)
-            for source, aging in self._case.conditions.items()
-        )
-        return s.VitalsState(**head, values=values, conditions=conditions)
-
-    def _pump(self, head: dict[str, Any]) -> s.PumpsState:
-        alarms = self._case.pump_alarms
-        pumps = tuple(_pump(source, aging, alarms.get(source, {})) for source, aging in self._case.pumps.items())
-        return s.PumpsState(**head, pumps=pumps)
-
-    def _carm(self, head: dict[str, Any]) -> s.CarmState:
-        return s.CarmState(
-            **head,
-            image=_image(*self._case.image) if self._case.image else None,
-            objects=self._case.objects,
-            shown_sha256=self.shown_sha256,
-            preview_problem=self._preview_problem,
-        )
-
-    def _dose(self, head: dict[str, Any]) -> s.DoseState:
-        last = None
-        if self._case.dose is not None:
-            entry, image = self._case.dose
-            last = s.HeaderDose(
-                **_ageless(entry),
-                seq=entry.seq,
-                sop_instance_uid=image.sop_instance_uid,
-                attributes=image.dose,
-            )
-        return s.DoseState(
-            **head,
-            provenance="image headers",
-            images=self._case.images,
-            frames=self._case.frames,
-            last=last,
-        )
-
-    def _alerts(self, head: dict[str, Any]) -> s.AlertsState:
-        return s.AlertsState(**head, alerts=tuple(self._case.alerts.values()))
-
-    def _device_snapshot(self, name: str, head: dict[str, Any]) -> s.DeviceSnapshot:
-        device = self._devices[name]
-        line = device.line
-        return s.DeviceSnapshot(
-            **head,
-            device=name,
-            state=line.state if line else None,
-            since=device.since,
-            reason=line.reason if line else None,
-            driver=line.driver if line else None,
-            port=line.port if line else None,
-            identity=device.identity,
-            alarms=tuple(device.alarms.values()),
-            rejected=dict(device.rejected),
-            gaps=device.gaps,
-            last_gap=device.last_gap,
-        )
 
 
 _ACTIONS: dict[str, Callable[[Projection, _Said], set[str]]] = {
@@ -421,14 +275,6 @@ _ACTIONS: dict[str, Callable[[Projection, _Said], set[str]]] = {
     "device.alarm": Projection._on_device_alarm,
     "device.gap": Projection._on_gap,
     "device.rejected": Projection._on_rejected,
-}
-_SNAPSHOTS: dict[str, Callable[[Projection, dict[str, Any]], s.Snapshot]] = {
-    topics.PROCEDURE: Projection._procedure,
-    topics.VITALS: Projection._vitals,
-    topics.PUMP: Projection._pump,
-    topics.CARM: Projection._carm,
-    topics.DOSE: Projection._dose,
-    topics.ALERTS: Projection._alerts,
 }
 
 
@@ -453,61 +299,4 @@ def _set_alarm(alarms: dict[str, s.ActiveAlarm], said: _Said, active: bool) -> N
         since=alarms[data.code].since if data.code in alarms else said.entry.time,
         priority=getattr(data, "priority", None),
         advisory=getattr(data, "advisory", False),
-    )
-
-
-def _vital(source: str, aging: _Aging[Reading]) -> s.VitalValue:
-    reading = aging.value
-    return s.VitalValue(
-        **aging.aged(),
-        source=source,
-        code=reading.code,
-        name=reading.name,
-        value=reading.value,
-        unit=reading.unit,
-        status=reading.status,
-        flags=reading.flags,
-    )
-
-
-def _pump(source: str, aging: _Aging[PumpStatus], alarms: dict[str, s.ActiveAlarm]) -> s.PumpValue:
-    pump = aging.value
-    return s.PumpValue(
-        **aging.aged(),
-        source=source,
-        event=None if pump is _SILENT else cast(Any, pump.TYPE),
-        state=pump.state,
-        rate_ml_h=pump.rate_ml_h,
-        delivered_ml=pump.delivered_ml,
-        target_ml=pump.target_ml,
-        pressure_mmhg=pump.pressure_mmhg,
-        drug=pump.drug,
-        withdrawn_ml=pump.withdrawn_ml,
-        direction=pump.direction,
-        detail=pump.detail,
-        alarms=tuple(alarms.values()),
-    )
-
-
-def _ageless(entry: Entry) -> dict[str, Any]:
-    return {"observed_at": entry.time, "stale_after_s": None, "stale": False}
-
-
-def _image(entry: Entry, image: CarmImage) -> s.ImageValue:
-    return s.ImageValue(
-        **_ageless(entry),
-        seq=entry.seq,
-        sha256=image.sha256,
-        sop_class_uid=image.sop_class_uid,
-        sop_instance_uid=image.sop_instance_uid,
-        modality=image.modality,
-        rows=image.rows,
-        columns=image.columns,
-        frames=image.frames,
-        acquired=image.acquired,
-        primary_angle_deg=image.primary_angle_deg,
-        secondary_angle_deg=image.secondary_angle_deg,
-        kvp=image.kvp,
-        tube_current_ma=image.tube_current_ma,
-        peer=image.peer,
     )
