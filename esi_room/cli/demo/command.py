@@ -259,7 +259,7 @@ async def _watch(live: Live, view: View, place: Place) -> None:
                     payload = message.payload if isinstance(message.payload, bytes) else b""
                     line = view.message(str(message.topic), payload)
                     if line is not None:
-                        live.console.print(line, soft_wrap=True)
+                        live.console.print(line, soft_wrap=not live.console.is_terminal)
         await asyncio.sleep(0.1)
 
 
