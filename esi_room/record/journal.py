@@ -109,6 +109,7 @@ class Journal:
         self._wire_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._at_opening: list[Callable[[], None]] = []
+        self._at_change: list[Callable[[], None]] = []
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -253,6 +254,10 @@ class Journal:
         """`listener` is called when a record was opened, to append what must stand at its beginning."""
         self._at_opening.append(listener)
 
+    def at_change(self, listener: Callable[[], None]) -> None:
+        """`listener` is called when a record was opened and when `problem` has changed, in the event loop."""
+        self._at_change.append(listener)
+
     async def switch(self, kind: Kind, reason: str) -> str:
         """Seal the open record and open the next; its id, once its first line is durable."""
         if self._closed:
@@ -265,6 +270,7 @@ class Journal:
         self._open_record(kind, previous=old.id, prev=old.prev, broken=None)
         for listener in self._at_opening:
             listener()
+        self._say_change()
         number, record = self._appended, self.record
         await self._until_durable(number)
         return record
@@ -337,9 +343,10 @@ class Journal:
             await self._in_thread(self._write, record, b"".join(batch), wire_lines)
         except OSError as error:
             record.give_back_wire(wire_lines)
-            await self._say_failing(error)
+            self._say_failing(error)
+            if not self._closed:
+                await asyncio.sleep(RETRY_S)
             return False
-        self._say_working()
         for _ in batch:
             record.lines.popleft()
         record.committed_seq += len(batch)
@@ -348,6 +355,8 @@ class Journal:
             self._records.popleft()
         if batch:
             self._acknowledge(record, batch)
+        if await self._wire_durable(record):
+            self._say_working()
         return True
 
     def _write(self, record: OpenRecord, octets: bytes, wire_lines: dict[str, bytes]) -> None:
@@ -361,10 +370,20 @@ class Journal:
             record.journal.write(octets)
             record.journal.sync()  # THE COMMIT POINT: below it the lines are durable, above it they are not
             record.journal.written(len(octets))
+
+    async def _wire_durable(self, record: OpenRecord) -> bool:
+        """Make the wire files durable if that is due; False if the disk does not. Not in `_write`: no line waits
+        for it, and a line that is durable must not be written again because it failed."""
         now_ns = self._clock.now().mono_ns
-        if record.wire_unsynced and now_ns - self._last_sync_ns > wire.SYNC_S * NS:
-            self._last_sync_ns = now_ns
-            self._sync_wire(record)
+        if not record.wire_unsynced or now_ns - self._last_sync_ns <= wire.SYNC_S * NS:
+            return True
+        try:
+            await self._in_thread(self._sync_wire, record)
+        except OSError as error:
+            self._say_failing(error)
+            return False
+        self._last_sync_ns = now_ns
+        return True
 
     def _sync_wire(self, record: OpenRecord) -> None:
         for device in list(record.wire_unsynced):
@@ -386,18 +405,24 @@ class Journal:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _say_failing(self, error: OSError) -> None:
+    def _say_failing(self, error: OSError) -> None:
         problem = f"the record cannot be written: {error.strerror or error}"
         if self.problem != problem:
-            self.problem = problem
+            self._set_problem(problem)
             log.error("record_not_writable", reason=problem, waiting_bytes=self._pending_bytes)
-        if not self._closed:
-            await asyncio.sleep(RETRY_S)
 
     def _say_working(self) -> None:
         if self.problem is not None:
             log.info("record_writable_again", waited_bytes=self._pending_bytes)
-            self.problem = None
+            self._set_problem(None)
+
+    def _set_problem(self, problem: str | None) -> None:
+        self.problem = problem
+        self._say_change()
+
+    def _say_change(self) -> None:
+        for listener in self._at_change:
+            listener()
 
     async def _in_thread(self, function: object, *arguments: object) -> None:
         loop = asyncio.get_running_loop()

@@ -10,12 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from esi_room.errors import RecordError, RecordFull
 from esi_room.record import journal as journal_module
+from esi_room.record.disk import Disk
 from esi_room.record.reader import find, first, journal_path, read, records
 from esi_room.record.verify import verify_room
 
@@ -104,6 +106,59 @@ async def test_a_full_disk_is_said_and_waited_for_and_loses_nothing(
     texts = [e["data"]["text"] for e in lines(tmp_path) if e["type"] == "clinical.note"]
     assert texts[-20:] == [str(n) for n in range(20)]
     assert verified(tmp_path)
+
+
+class WireDisk(Disk):
+    """A disk on which wire files cannot be made durable while `error` is set, and on which that takes `hold`."""
+
+    def __init__(self) -> None:
+        self.error: OSError | None = None
+        self.hold: threading.Event | None = None
+
+    def sync(self, descriptor: int) -> None:
+        if "/wire/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            if self.hold is not None:
+                self.hold.wait(5)
+            if self.error is not None:
+                raise self.error
+        super().sync(descriptor)
+
+
+async def test_a_wire_file_that_cannot_be_made_durable_repeats_no_line(
+    tmp_path, open_journal, note, clock, monkeypatch
+):
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    disk = WireDisk()
+    async with open_journal(disk) as journal:
+        disk.error = OSError(errno.EIO, "Input/output error")
+        for n in range(3):
+            clock.advance(10)
+            journal.wire("monitor-1").received(note().received, b"\x7e" * 50)
+            await asyncio.wait_for(journal.commit(note(str(n))), 5)
+        async with asyncio.timeout(5):
+            while journal.problem is None:
+                await asyncio.sleep(0.01)
+        assert "Input/output error" in journal.problem
+        disk.error = None
+        await journal.commit(note("3"))
+        async with asyncio.timeout(5):
+            while journal.problem is not None:
+                await asyncio.sleep(0.01)
+    assert [e["data"]["text"] for e in lines(tmp_path) if e["type"] == "clinical.note"] == list("0123")
+    assert verified(tmp_path)
+
+
+async def test_a_line_does_not_wait_for_the_wire_files(open_journal, note, clock):
+    disk = WireDisk()
+    async with open_journal(disk) as journal:
+        await journal.commit(note())
+        clock.advance(10)
+        disk.hold = threading.Event()
+        journal.wire("monitor-1").received(note().received, b"\x7e" * 50)
+        try:
+            await asyncio.wait_for(journal.commit(note()), 2)
+        finally:
+            disk.hold.set()
 
 
 async def test_a_dead_disk_refuses_at_last_instead_of_pretending(open_journal, note, disk, monkeypatch):
