@@ -15,6 +15,7 @@ import structlog
 
 from esi_room import __version__
 from esi_room.carm import CarmService, CarmSettings, Limits, PeerRule, Preview
+from esi_room.carm.keeper import SOURCE as CARM_SOURCE
 from esi_room.clock import Clock, SystemClock
 from esi_room.clockwatch import ClockWatch
 from esi_room.config import Carm, Device, RoomConfig
@@ -107,6 +108,7 @@ class Room:
             broker=broker_settings(self._configuration, os.environ),
             software=__version__,
             configuration_sha256=self._configuration.sha256,
+            devices=_devices(self._configuration),
         )
         return Publisher(journal, settings, self._clock, commands=commands)
 
@@ -150,6 +152,12 @@ def _configured(journal: Journal) -> tuple[str, str] | None:
     except FileNotFoundError:
         return None
     return said
+
+
+def _devices(configuration: RoomConfig) -> frozenset[str]:
+    """Ids of everything that says `device.state`."""
+    carm = set() if configuration.carm is None else {CARM_SOURCE}
+    return frozenset({device.id for device in configuration.device} | carm)
 
 
 def broker_settings(configuration: RoomConfig, environ: Mapping[str, str]) -> BrokerSettings:

@@ -4,6 +4,9 @@ keeps the projection, and says what changed.
 Rules:
 - It begins with the open record's first line, so that a restarted daemon is right at once. What was observed
   before the start is as old as the elder of the two clocks says: the monotonic one may have begun anew.
+- A picture belongs to an object. It is shown when the open record names that object and not before; so one that
+  was finished after the next record was opened is never shown in it. `image/last` is cleared the moment a record
+  opens, ahead of the disk: the last patient's image is not shown to the next.
 - A topic is published at once, and then at most every MIN_INTERVAL_S; the last change always goes out.
 - It sleeps until something is committed, a value goes stale or a held-back topic is due. It does not poll.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,6 +24,7 @@ from esi_room.events import Entry
 from esi_room.outputs.follow import follow
 from esi_room.outputs.state import Projection
 from esi_room.outputs.tasks import until_first
+from esi_room.outputs.topics import IMAGE
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.journal import Journal
 
@@ -27,6 +32,14 @@ MIN_INTERVAL_S = 0.1  # ten snapshots a second of one topic are more than an eye
 
 _decoder = msgspec.json.Decoder(Entry)
 _encoder = msgspec.json.Encoder()
+
+
+class Picture(NamedTuple):
+    """What was made of the object `sha256`: a JPEG, or the reason why there is none."""
+
+    sha256: str
+    jpeg: bytes | None
+    problem: str
 
 
 class StateFeed:
@@ -38,7 +51,8 @@ class StateFeed:
         self._started = clock.now()
         self._head_at_start = journal.committed
         self._caught_up = False
-        self._shown: tuple[str | None, str | None] | None = None
+        self._record: str | None = None
+        self._picture: Picture | None = None
         self._dirty: set[str] = set()
         self._not_before_ns: dict[str, int] = {}
         self._wake = asyncio.Event()
@@ -47,19 +61,27 @@ class StateFeed:
         """For ever."""
         await until_first(self._follow(), self._publish_due())
 
-    def preview(self, sha256: str) -> None:
-        """`image/last` shows the object `sha256` from now on."""
-        self._shown = (sha256, None)
-        self._say_preview()
+    def picture(self, picture: Picture) -> None:
+        """The newest picture. One that still waited for its object's entry is dropped."""
+        self._picture = picture
+        self._show()
 
-    def preview_failed(self, problem: str) -> None:
-        """The last object cannot be shown; `image/last` stays as it was."""
-        self._shown = (self._projection.shown_sha256, problem)
-        self._say_preview()
+    def clear_old_image(self) -> None:
+        """Call it when a record may have been opened."""
+        if self._record != self._journal.record:
+            self._record = self._journal.record
+            self._publish(IMAGE, b"")
 
-    def _say_preview(self) -> None:
-        if self._caught_up and self._shown is not None:  # before that, the record's own beginning would undo it
-            self._touch(self._projection.preview(*self._shown))
+    def _show(self) -> None:
+        picture = self._picture
+        if picture is None or not self._caught_up or not self._projection.names(self._journal.record, picture.sha256):
+            return
+        self._picture = None
+        if picture.jpeg is None:
+            self._touch(self._projection.cannot_show(picture.problem))
+        else:
+            self._publish(IMAGE, picture.jpeg)
+            self._touch(self._projection.shows(picture.sha256))
 
     def forget(self) -> None:
         """The daemon stops: say of every value that it is not kept up any more, at once."""
@@ -75,8 +97,8 @@ class StateFeed:
             self._touch(self._apply(lines))
             if not self._caught_up and not _before(lines[-1].after, self._head_at_start):
                 self._caught_up = True
-                self._say_preview()
                 self._touch(self._projection.topics)
+            self._show()
 
     def _apply(self, lines: Iterable[Line]) -> set[str]:
         dirty: set[str] = set()

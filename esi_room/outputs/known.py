@@ -81,6 +81,7 @@ class Case:
         self.objects = self.images = self.frames = 0
         self.image: tuple[Entry, CarmImage] | None = None
         self.dose: tuple[Entry, CarmImage] | None = None
+        self.named: set[str] = set()  # SHA-256 of every object that came in this record
         self.shown_sha256: str | None = None
         self.preview_problem: str | None = None
         self.alerts: dict[str, AlertValue] = {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -43,10 +44,10 @@ _head = msgspec.json.Decoder(_Head)
 
 
 class Outbox:
-    """One destination's cursor over the journal."""
+    """One destination's cursor over the journal. `at_problem` is called when `problem` has changed."""
 
-    def __init__(self, journal: Journal, topics: Topics, path: Path) -> None:
-        self._journal, self._topics, self._path = journal, topics, path
+    def __init__(self, journal: Journal, topics: Topics, path: Path, at_problem: Callable[[], None]) -> None:
+        self._journal, self._topics, self._path, self._at_problem = journal, topics, path, at_problem
         self._moved, self._saved = asyncio.Event(), True
         self.problem: str | None = None
         self.cursor = self._start()
@@ -106,12 +107,16 @@ class Outbox:
             self._moved.set()
             if self.problem is not None:
                 log.info("broker_takes_events_again", record=line.record, seq=line.seq)
-                self.problem = None
+                self._set_problem(None)
 
     def _say_refused(self, reason: str) -> None:
         if self.problem is None:
             log.error("broker_refuses_event", reason=reason)
-        self.problem = reason
+        self._set_problem(reason)
+
+    def _set_problem(self, problem: str | None) -> None:
+        self.problem = problem
+        self._at_problem()
 
     def _start(self) -> Cursor:
         head = self._journal.committed

@@ -5,6 +5,8 @@ Rules:
 - The record does not wait for the broker: everything here may be gone for hours, and then goes on where it was.
 - An outage is one line in the log at its start and one at its end. It ends when a connection has stood for
   STEADY_S, so that a broker which accepts and throws out again does not fill the log.
+- A device that is no longer configured has no state: the broker is asked what it keeps under `state/device/`, and
+  what is not ours any more is cleared.
 - `status` is the birth; the will and the goodbye are the death. Where a will of our former connection comes late
   and says `offline` of us, we say `online` again.
 """
@@ -25,7 +27,7 @@ from esi_room.errors import BrokerError
 from esi_room.outputs import topics as t
 from esi_room.outputs.client import QOS, BrokerClient, BrokerSettings, RefusedError, connect
 from esi_room.outputs.commands import Answer, Commands
-from esi_room.outputs.feed import StateFeed
+from esi_room.outputs.feed import Picture, StateFeed
 from esi_room.outputs.messages import Status
 from esi_room.outputs.outbox import Outbox
 from esi_room.outputs.retained import Retained
@@ -36,7 +38,6 @@ from esi_room.record.journal import Journal
 BACKOFF_S = (0.2, 10.0)  # first and longest pause between two attempts
 STEADY_S = 2.0
 GOODBYE_S = 3.0  # how long a stopping daemon waits for a slow broker; the rest is sent at the next start
-STATUS_CHECK_S = 0.25  # the journal says its trouble in an attribute; it looks at its disk once a second itself
 MAX_IMAGE_BYTES = 512 << 10
 
 log = structlog.get_logger()
@@ -50,6 +51,8 @@ class PublisherSettings(Struct, frozen=True, kw_only=True):
     broker: BrokerSettings
     software: str
     configuration_sha256: str
+    devices: frozenset[str]
+    """Ids of everything that has a `state/device/<id>`: the configured devices, and the C-arm."""
     backoff_s: tuple[float, float] = BACKOFF_S
 
 
@@ -66,24 +69,24 @@ class Publisher:
     ) -> None:
         self._journal, self._settings, self._clock, self._commands = journal, settings, clock, commands
         self._topics = Topics(settings.room)
-        self._outbox = Outbox(journal, self._topics, journal.root / "cursors" / "mqtt.json")
+        self._outbox = Outbox(journal, self._topics, journal.root / "cursors" / "mqtt.json", self._say_status)
         self._retained = Retained()
         self._feed = StateFeed(journal, clock, self._publish_state)
         self._since = rfc3339(clock.now().wall_ns)
         self._stop = asyncio.Event()
         self._goodbye = "the daemon was stopped"
-        self._image_record: str | None = None
         self._outage_began_ns: int | None = None
         self._attempts = 0
         self._status: Status | None = None
-        self._say_status()
+        self._look_at_journal()
+        journal.at_change(self._look_at_journal)
 
     async def run(self) -> None:
         """Publish until stopped. Raises only on our own mistakes, never because of a broker."""
         if self._commands is not None:
             await self._commands.recall()
         try:
-            await until_first(self._feed.run(), self._outbox.keep(), self._watch(), self._connections())
+            await until_first(self._feed.run(), self._outbox.keep(), self._connections())
         finally:
             self._outbox.save()
 
@@ -93,17 +96,15 @@ class Publisher:
         self._stop.set()
 
     def set_image(self, jpeg: bytes | None, sha256: str, problem: str | None = None) -> None:
-        """The last image, made from the object `sha256`. Where there is no picture (or none that is small enough)
-        `image/last` keeps the one before it, and `state/carm` says which that is and why."""
+        """The last image, made from the object `sha256`; shown if and when the open record names that object.
+
+        Where there is no picture (or none that is small enough) `image/last` keeps the one before it, and
+        `state/carm` says which that is and why.
+        """
         size_bytes = len(jpeg or b"")
         if size_bytes > MAX_IMAGE_BYTES:
             jpeg, problem = None, f"the picture has {size_bytes} bytes; at most {MAX_IMAGE_BYTES} are published"
-        if jpeg is None:
-            self._feed.preview_failed(problem or "no picture can be made of it")
-            return
-        self._retained.set(self._topics(t.IMAGE), jpeg)
-        self._image_record = self._journal.record
-        self._feed.preview(sha256)
+        self._feed.picture(Picture(sha256, jpeg, problem or "no picture can be made of it"))
 
     def set_identity(self, identity: bytes | None) -> None:
         """The patient of the open record, for those whom the broker's access rules let see it; None: nobody."""
@@ -171,7 +172,9 @@ class Publisher:
             return  # the connection is gone: the will speaks
 
     async def _listen(self, client: BrokerClient) -> None:
-        wanted = [t.STATUS] if self._commands is None else [t.STATUS, t.COMMANDS]
+        wanted = [t.STATUS, t.DEVICES]
+        if self._commands is not None:
+            wanted.append(t.COMMANDS)
         for topic in wanted:
             try:
                 await client.listen(self._topics(topic))
@@ -188,6 +191,8 @@ class Publisher:
                 await self._reply(client, answer)
             elif topic == self._topics(t.STATUS) and b'"offline"' in octets:
                 self._say_status(again=True)
+            elif message.retain and octets:
+                self._clear_former_device(topic)
 
     async def _reply(self, client: BrokerClient, answer: Answer) -> None:
         for line in answer.lines:
@@ -197,13 +202,19 @@ class Publisher:
     # --- what is said -------------------------------------------------------------------------------------
 
     def _publish_state(self, topic: str, payload: bytes) -> None:
-        self._retained.set(self._topics(topic), payload)
+        full = self._topics(topic)
+        if self._topics.device(full) in {None, *self._settings.devices}:  # the open record may name others
+            self._retained.set(full, payload)
 
-    async def _watch(self) -> None:
-        while True:
-            self._say_status()
-            self._clear_old_image()
-            await asyncio.sleep(STATUS_CHECK_S)
+    def _clear_former_device(self, topic: str) -> None:
+        device = self._topics.device(topic)
+        if device is not None and device not in self._settings.devices:
+            log.info("former_device_cleared", device=device)
+            self._retained.set(topic, b"")
+
+    def _look_at_journal(self) -> None:
+        self._say_status()
+        self._feed.clear_old_image()
 
     def _say_status(self, *, again: bool = False) -> None:
         status = Status(
@@ -233,12 +244,6 @@ class Publisher:
                 problem=reason,
             )
         )
-
-    def _clear_old_image(self) -> None:
-        """The last patient's image is not shown to the next."""
-        if self._image_record != self._journal.record:
-            self._image_record = self._journal.record
-            self._retained.set(self._topics(t.IMAGE), b"")
 
     def _say_outage(self, reason: str) -> None:
         if self._outage_began_ns is None and not self._stop.is_set():

@@ -99,14 +99,18 @@ class Projection:
                 dirty.add(topic)
         return dirty
 
-    @property
-    def shown_sha256(self) -> str | None:
-        """The object that `image/last` shows."""
-        return self._case.shown_sha256
+    def names(self, record: str, sha256: str) -> bool:
+        """`record` is the one that the projection is at, and an object `sha256` came in it."""
+        return record == self._as_of.record and sha256 in self._case.named
 
-    def preview(self, shown_sha256: str | None, problem: str | None) -> set[str]:
-        """What `image/last` shows from now on, or why it does not show the last object."""
-        self._case.shown_sha256, self._case.preview_problem = shown_sha256, problem
+    def shows(self, sha256: str) -> set[str]:
+        """`image/last` shows this object of the open record from now on."""
+        self._case.shown_sha256, self._case.preview_problem = sha256, None
+        return {topics.CARM}
+
+    def cannot_show(self, problem: str) -> set[str]:
+        """The last object cannot be shown; `image/last` stays as it was."""
+        self._case.preview_problem = problem
         return {topics.CARM}
 
     def snapshot(self, topic: str, now_wall_ns: int) -> s.Snapshot:
@@ -173,6 +177,7 @@ class Projection:
 
     def _on_image(self, said: _Said) -> set[str]:
         data: CarmImage = said.data
+        self._case.named.add(data.sha256)
         if data.duplicate_of is not None:  # it came before: nothing new to show or to count
             return set()
         case = self._case

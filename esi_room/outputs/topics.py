@@ -17,6 +17,7 @@ CARM = "state/carm"
 DOSE = "state/dose"
 ALERTS = "state/alerts"
 DEVICE = "state/device/"  # + id
+DEVICES = "state/device/+"
 IMAGE = "image/last"
 STATUS = "status"
 IDENTITY = "private/identity"
@@ -47,4 +48,9 @@ class Topics(NamedTuple):
     def command_name(self, topic: str) -> str | None:
         """The command that `topic` names; None if it is no command topic."""
         start = self("command/")
+        return topic[len(start) :] if topic.startswith(start) else None
+
+    def device(self, topic: str) -> str | None:
+        """The device whose state `topic` is; None if it is no such topic."""
+        start = self(DEVICE)
         return topic[len(start) :] if topic.startswith(start) else None

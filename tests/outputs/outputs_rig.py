@@ -15,7 +15,7 @@ import aiomqtt
 import pytest
 
 from esi_room.clock import SystemClock
-from esi_room.events import Event, Payload, Reading, VitalsNumeric
+from esi_room.events import CarmImage, Event, Payload, Reading, VitalsNumeric
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.publisher import Publisher, PublisherSettings
@@ -32,6 +32,29 @@ def event(data: Payload, source: str = "monitor-1") -> Event:
 def pulse(value: int, stale_after_s: float = 60.0) -> Event:
     reading = Reading(code=149530, name="pulse_rate_bpm", value=value, unit="/min", status="ok")
     return event(VitalsNumeric(readings=(reading,), stale_after_s=stale_after_s))
+
+
+def image(sha256: str) -> Event:
+    """An image with pixels whose file has this digest."""
+    return event(
+        CarmImage(
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.12.1",
+            sop_instance_uid="1.2.3",
+            study_uid=None,
+            series_uid=None,
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            sha256=sha256,
+            size_bytes=1,
+            rows=512,
+            columns=512,
+            frames=None,
+            acquired=None,
+            dose={},
+            peer="OEC_9900@127.0.0.1",
+            duplicate_of=None,
+        ),
+        "carm",
+    )
 
 
 async def until(true: Callable[[], object], what: str = "") -> None:
@@ -97,12 +120,13 @@ class Nats:
         await self.broker.stop()
 
 
-def settings(port: int, **more: Any) -> PublisherSettings:
+def settings(port: int, devices: tuple[str, ...] = ("monitor-1",), **more: Any) -> PublisherSettings:
     return PublisherSettings(
         room="esi-1",
         broker=BrokerSettings(url=f"mqtt://127.0.0.1:{port}", client_id="esi-room-esi-1", **more),
         software="test",
         configuration_sha256="0" * 64,
+        devices=frozenset(devices),
         backoff_s=(0.05, 0.2),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,9 @@ from outputs_rig import (
     Cable,
     Mosquitto,
     Nats,
+    Subscriber,
     event,
+    image,
     lines,
     pulse,
     running,
@@ -32,6 +35,7 @@ from structlog.testing import capture_logs
 from esi_room.events import ClinicalNote, DeviceState
 from esi_room.outputs.commands import Commands
 from esi_room.outputs.publisher import Publisher
+from esi_room.record.disk import Disk
 from esi_room.record.entry import Cursor
 from esi_room.record.journal import Identity, Journal
 
@@ -57,6 +61,7 @@ async def test_a_subscriber_gets_the_octets_on_disk(broker: Broker, journal: Jou
 async def test_a_late_subscriber_is_right_in_one_message(broker: Broker, journal: Journal) -> None:
     await broker.start()
     async with running(Publisher(journal, settings(broker.port), CLOCK)) as publisher:
+        await journal.commit(image("ab" * 32))
         publisher.set_image(b"\xff\xd8jpeg", "ab" * 32)
         receipt = await journal.commit(pulse(72))
         async with subscribed(broker.port, "esi/esi-1/state/vitals", "early") as early:
@@ -78,9 +83,7 @@ async def test_a_late_subscriber_is_right_in_one_message(broker: Broker, journal
         assert after.vital().get("stale"), "nobody keeps it up any more"
 
 
-async def test_a_cancelled_daemon_says_offline_and_a_killed_one_leaves_its_will(
-    broker: Broker, journal: Journal
-) -> None:
+async def test_a_cancelled_daemon_says_offline(broker: Broker, journal: Journal) -> None:
     await broker.start()
     async with subscribed(broker.port) as seen:
         async with running(Publisher(journal, settings(broker.port), CLOCK), stop=False):
@@ -192,14 +195,33 @@ async def test_a_flood_is_thinned_and_its_last_value_goes_out(broker: Broker, jo
         assert len(seen.got) < 30
 
 
-async def test_the_record_in_trouble_is_said_in_status(broker: Broker, journal: Journal) -> None:
+class FullDisk(Disk):
+    """Takes nothing while `full`."""
+
+    full = False
+
+    def write(self, descriptor: int, octets: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(descriptor, octets)
+
+
+async def test_the_record_in_trouble_is_said_in_status(broker: Broker, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("esi_room.record.journal.RETRY_S", 0.02)
     await broker.start()
-    async with subscribed(broker.port) as seen, running(Publisher(journal, settings(broker.port), CLOCK)):
+    disk = FullDisk()
+    async with (
+        Journal.open(tmp_path / "data", CLOCK, Identity(room="esi-1"), disk=disk) as journal,
+        subscribed(broker.port) as seen,
+        running(Publisher(journal, settings(broker.port), CLOCK)),
+    ):
         await until(lambda: seen.last("status"))
-        journal.problem = "the record cannot be written: No space left on device"
-        await until(lambda: seen.last("status")["problem"] == journal.problem)
-        journal.problem = None
-        await until(lambda: (seen.last("status") or {"problem": "?"})["problem"] is None)
+        disk.full = True
+        receipt = journal.append(pulse(71))
+        await until(lambda: "No space left" in (seen.last("status")["problem"] or ""))
+        disk.full = False
+        await until(lambda: seen.last("status")["problem"] is None)
+        await receipt.durable()
 
 
 async def test_a_late_will_does_not_leave_us_offline(broker: Broker, journal: Journal) -> None:
@@ -215,6 +237,7 @@ async def test_a_late_will_does_not_leave_us_offline(broker: Broker, journal: Jo
 async def test_the_next_patient_does_not_see_the_last_ones_values(broker: Broker, journal: Journal) -> None:
     await broker.start()
     async with subscribed(broker.port) as seen, running(Publisher(journal, settings(broker.port), CLOCK)) as publisher:
+        await journal.commit(image("ab" * 32))
         publisher.set_image(b"\xff\xd8old", "ab" * 32)
         await until(lambda: any(o == b"\xff\xd8old" for _, o, _ in seen.got) and seen.last("state/vitals"))
         record = await journal.switch("procedure", "the next case")
@@ -223,6 +246,73 @@ async def test_the_next_patient_does_not_see_the_last_ones_values(broker: Broker
         await until(lambda: [o for n, o, _ in seen.got if n.endswith("image/last")][-1] == b"")
         assert seen.last("state/vitals")["values"] == []
         assert seen.last("state/carm")["shown_sha256"] is None
+
+
+async def test_a_picture_waits_for_its_entry_and_is_not_shown_in_the_next_record(
+    broker: Broker, journal: Journal
+) -> None:
+    """A picture takes longer than an entry, and the case may end meanwhile."""
+
+    def pictures(seen: Subscriber) -> list[bytes]:
+        return [octets for topic, octets, _ in seen.got if topic.endswith("image/last") and octets]
+
+    await broker.start()
+    async with subscribed(broker.port) as seen, running(Publisher(journal, settings(broker.port), CLOCK)) as publisher:
+        publisher.set_image(b"one", "11" * 32)
+        await journal.commit(image("11" * 32))
+        await until(lambda: pictures(seen) == [b"one"])
+        await journal.commit(image("22" * 32))
+        await journal.switch("procedure", "the next case")
+        publisher.set_image(b"two", "22" * 32)
+        await journal.commit(pulse(71))
+        await until(lambda: seen.vital().get("value") == 71)
+        publisher.set_image(None, "22" * 32, "the object cannot be decoded")
+        await journal.commit(image("33" * 32))
+        publisher.set_image(b"three", "33" * 32)
+        await until(lambda: pictures(seen)[-1] == b"three")
+        assert pictures(seen) == [b"one", b"three"]
+        await until(lambda: seen.last("state/carm")["shown_sha256"] == "33" * 32)
+        assert all(json.loads(o)["preview_problem"] is None for n, o, _ in seen.got if n.endswith("state/carm"))
+
+
+async def test_a_picture_finished_during_the_switch_is_not_shown(broker: Broker, journal: Journal) -> None:
+    """The next record is open, but its first line is not on disk yet: the snapshots still follow the last one."""
+    await broker.start()
+    async with subscribed(broker.port) as seen, running(Publisher(journal, settings(broker.port), CLOCK)) as publisher:
+        await journal.commit(image("11" * 32))
+        await until(lambda: (seen.last("state/carm") or {}).get("image"))
+        switching = asyncio.create_task(journal.switch("procedure", "the next case"))
+        await asyncio.sleep(0)
+        assert journal.kind == "procedure"
+        publisher.set_image(b"one", "11" * 32)
+        record = await switching
+        await until(lambda: (seen.last("state/carm") or {})["as_of"]["record"] == record)
+        await journal.commit(pulse(71))
+        await until(lambda: seen.vital().get("value") == 71)
+        assert not [octets for topic, octets, _ in seen.got if topic.endswith("image/last") and octets]
+
+
+async def test_a_device_that_is_configured_no_more_has_no_state(broker: Broker, tmp_path: Path) -> None:
+    """Removed from the configuration; the broker still keeps what the last daemon said of it, as does the record."""
+    await broker.start()
+    port = broker.port
+
+    @asynccontextmanager
+    async def daemon(*devices: str) -> AsyncIterator[Journal]:
+        async with Journal.open(tmp_path / "data", CLOCK, Identity(room="esi-1")) as journal:
+            for device in devices:
+                await journal.commit(event(DeviceState(state="connecting", reason="the daemon started"), device))
+            async with running(Publisher(journal, settings(port, devices), CLOCK)):
+                yield journal
+
+    async with daemon("monitor-1", "pump-1"), subscribed(port) as seen:
+        await until(lambda: seen.last("state/device/monitor-1") and seen.last("state/device/pump-1"))
+    async with daemon("monitor-1"), subscribed(port) as seen:
+        await until(lambda: any(n.endswith("state/device/pump-1") and not o for n, o, _ in seen.got))
+    async with subscribed(port) as late:
+        await until(lambda: late.last("state/device/monitor-1"))
+        await asyncio.sleep(0.1)
+        assert not [name for name, _, _ in late.got if name.endswith("pump-1")]
 
 
 async def test_a_command_comes_back_answered(broker: Broker, journal: Journal) -> None:
