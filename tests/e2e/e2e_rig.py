@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -92,7 +91,8 @@ class Broker:
         if self.kind == "mosquitto":
             return (
                 f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nuser root\n"
-                f"persistence true\npersistence_location {self.folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+                f"persistence true\npersistence_location {self.folder}/\n"
+                "autosave_interval 1\nautosave_on_changes true\n"
             )
         return (
             f'server_name: "test"\nhost: "127.0.0.1"\nport: -1\njetstream {{ store_dir: "{self.folder}" }}\n'
@@ -285,7 +285,7 @@ class Room:
 
         def fits(entry: Entry) -> bool:
             return all(
-                value in str(entry.data[key]) if isinstance(value, str) else entry.data.get(key) == value
+                value in str(entry.data.get(key)) if isinstance(value, str) else entry.data.get(key) == value
                 for key, value in wanted.items()
             )
 
