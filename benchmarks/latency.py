@@ -3,14 +3,14 @@
     python benchmarks/latency.py [--broker nats|mosquitto] [--samples 600] [--dir .]
 
 Two oximeters (Masimo ASCII 1 on a pty each) say a line by turns, 20 a second each, at uneven intervals. One belongs to
-the daemon (`esi-room run`), the other to a bare script: blocking `readline`, parse, `publish` at QoS 1, nothing kept.
-Both publish to the same broker and are timed in the same seconds, so that whatever else the machine does meets both.
-A sample runs from just before the write of a line's last byte to the subscriber's callback, on one clock. The k-th
-entry belongs to the k-th line; a line that does not arrive ends the benchmark with words.
+the daemon (`esi-room run`), the other to a bare script (`peers/bare.py`): blocking `readline`, parse, `publish` at
+QoS 1, nothing kept. Both publish to the same broker and are timed in the same seconds, so that whatever else the
+machine does meets both. A sample runs from just before the write of a line's last byte to the subscriber's callback,
+on one clock. The k-th entry belongs to the k-th line; a line that does not arrive ends the benchmark with words.
 
 Measured twice: with the room idle, and while the daemon receives a cine run (multi-frame objects of 50 MiB one after
 the other, as fast as it takes them) from dcmtk's storescu, which starts before the first sample and outlives the last.
-Needs 6 GB on the disk of `--dir` meanwhile. Without the Debian packages dcmtk and mosquitto it says what is left out.
+Needs 10 GB on the disk of `--dir` meanwhile. Without the Debian packages dcmtk and mosquitto it says what is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import os
 import platform
 import pty
 import random
-import re
 import shutil
 import socket
 import statistics
@@ -30,29 +29,25 @@ import sys
 import tempfile
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import paho.mqtt.client as paho
-import serial
 from paho.mqtt.enums import CallbackAPIVersion
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, generate_uid
+from peers import cine
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from esi_room.outputs.broker import program as nats_server
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from esi_room.outputs.broker import program as nats_server  # noqa: E402 - after the path to this clone
 
 INTERVAL_S = 0.05  # between two lines of one oximeter, on average; a real one says one a second
 LAST_BYTE_S = 0.002  # between a line's other bytes and its last: whoever reads has read those
 PATIENCE_S = 30.0  # for a process to start, or a line to arrive
 SETTLE_S = 1.0
-FRAMES, EDGE = 200, 512  # 50 MiB of 8 bit
-RUNS = 4  # files; the sender goes round and makes a new object of each every time
 ENVIRONMENT = os.environ | {"TCP_NODELAY": "1", "PYTHONPATH": str(ROOT)}
 
 DAEMON, BARE = "esi/bench/event/vitals/numeric", "esi/bare/vitals"
@@ -80,23 +75,6 @@ id = "oximeter-1"
 driver = "masimo_ascii1"
 port = "{port}"
 """
-
-
-# --- the peer: what a script without a record does --------------------------------------------------------
-
-
-def bare(port: str, broker: int) -> None:
-    """A line in, a message out, for ever. Not durable: what the broker did not get when this ends is lost."""
-    pattern = re.compile(r"SPO2=(\d+)% BPM=(\d+)")
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="bare")
-    client.connect("127.0.0.1", broker)
-    client.loop_start()
-    with serial.Serial(port, 9600) as line:
-        while True:
-            match = pattern.search(line.readline().decode("ascii", "replace"))
-            if match is not None:
-                readings = {"spo2_pct": int(match[1]), "pulse_rate_per_min": int(match[2]), "received": time.time()}
-                client.publish(BARE, json.dumps(readings), qos=1)
 
 
 # --- both ends of the wire --------------------------------------------------------------------------------
@@ -169,10 +147,14 @@ def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield child
     finally:
         child.terminate()
-        child.wait()
+        try:
+            child.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
-def until(holds: Any, what: str, log: Path) -> None:
+def until(holds: Callable[[], bool], what: str, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline:
@@ -190,34 +172,6 @@ def mosquitto() -> str:
     if path is None:
         raise SystemExit("mosquitto is not installed (Debian package mosquitto)")
     return path
-
-
-def cine(work: Path, port: int) -> list[str]:
-    """The command that sends runs for ever, each a new object."""
-    folder = work / "runs"
-    folder.mkdir()
-    noise = np.random.default_rng(1)
-    for number in range(RUNS):
-        pixels = noise.integers(0, 256, FRAMES * EDGE * EDGE, dtype=np.uint8)
-        run(pixels.tobytes()).save_as(folder / f"{number}.dcm", enforce_file_format=True)
-    sender = ["storescu", "-xe", "+sd", "+II", "--repeat", "100000", "-aec", "ESI_ROOM", "127.0.0.1", str(port)]
-    return [*sender, str(folder)]
-
-
-def run(pixels: bytes) -> Dataset:
-    image = Dataset()
-    image.file_meta = FileMetaDataset()
-    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    image.SOPClassUID, image.SOPInstanceUID = XRayAngiographicImageStorage, generate_uid()
-    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
-    image.PatientID, image.PatientName, image.Modality = "BENCH", "Bench^Mark", "XA"
-    image.NumberOfFrames, image.FrameTime = FRAMES, 33.3
-    image.Rows = image.Columns = EDGE
-    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-    image.BitsAllocated = image.BitsStored = 8
-    image.HighBit, image.PixelRepresentation = 7, 0
-    image.PixelData = pixels
-    return image
 
 
 # --- measuring --------------------------------------------------------------------------------------------
@@ -269,7 +223,7 @@ def during_cine(
 ) -> tuple[dict[str, Figures], str]:
     """Figures by topic, and what the daemon received meanwhile."""
     with process(command, work / "storescu.log") as sender:
-        until(lambda: subscriber.images >= RUNS, "the first runs", work / "storescu.log")
+        until(lambda: subscriber.images >= cine.RUNS, "the first runs", work / "storescu.log")
         images, octets, began = subscriber.images, subscriber.image_bytes, time.monotonic()
         figures = measure(oximeters, subscriber, samples, work / "daemon.log")
         took_s = time.monotonic() - began
@@ -279,43 +233,48 @@ def during_cine(
         return figures, f"{subscriber.images - images} objects, {mib:.0f} MiB, {mib / took_s:.0f} MiB/s"
 
 
-def benchmark(broker: str, samples: int, work: Path) -> None:
+@contextmanager
+def room(broker: str, work: Path) -> Iterator[tuple[dict[str, Oximeter], Subscriber, int]]:
+    """Broker, daemon, bare script and subscriber, all up: the oximeters, the subscriber, the C-arm's port."""
     port, carm = free_port(), free_port()
     oximeters = {DAEMON: Oximeter(), BARE: Oximeter()}
-    embedded = f'url = "embedded"\nlisten = "127.0.0.1:{port}"'
-    mqtt = embedded if broker == "nats" else f'url = "mqtt://127.0.0.1:{port}"'
-    configuration, log = work / "room.toml", work / "daemon.log"
-    configuration.write_text(CONFIGURATION.format(mqtt=mqtt, carm=carm, port=oximeters[DAEMON].port))
     with ExitStack() as stack:
         for oximeter in oximeters.values():
             stack.callback(oximeter.close)
+        mqtt = f'url = "embedded"\nlisten = "127.0.0.1:{port}"'
         if broker == "mosquitto":
-            settings = work / "mosquitto.conf"
+            mqtt, settings = f'url = "mqtt://127.0.0.1:{port}"', work / "mosquitto.conf"
             settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
             stack.enter_context(process([mosquitto(), "-c", str(settings)], work / "mosquitto.log"))
-        daemon = [sys.executable, "-m", "esi_room.cli", "run", "--config", str(configuration)]
-        stack.enter_context(process(daemon, log))
-        until(lambda: accepts(port) and accepts(carm), "the daemon", log)
-        script = [sys.executable, __file__, "--bare", oximeters[BARE].port, str(port)]
+        (work / "room.toml").write_text(CONFIGURATION.format(mqtt=mqtt, carm=carm, port=oximeters[DAEMON].port))
+        daemon = [sys.executable, "-m", "esi_room.cli", "run", "--config", str(work / "room.toml")]
+        stack.enter_context(process(daemon, work / "daemon.log"))
+        until(lambda: accepts(port) and accepts(carm), "the daemon", work / "daemon.log")
+        script = [sys.executable, str(ROOT / "benchmarks/peers/bare.py"), oximeters[BARE].port, str(port), BARE]
         stack.enter_context(process(script, work / "bare.log"))
         subscriber = Subscriber(port)
         stack.callback(subscriber.close)
-        warm_up(oximeters, subscriber, log)
-        idle = measure(oximeters, subscriber, samples, log)
-        print_table("idle", idle)
+        warm_up(oximeters, subscriber, work / "daemon.log")
+        yield oximeters, subscriber, carm
+
+
+def benchmark(broker: str, samples: int, work: Path) -> None:
+    with room(broker, work) as (oximeters, subscriber, carm):
+        idle = measure(oximeters, subscriber, samples, work / "daemon.log")
+        print_rows("idle", idle)
         if shutil.which("storescu") is None:
             print("\nCine run left out: storescu is not installed (Debian package dcmtk)")
             return
-        busy, received = during_cine(oximeters, subscriber, samples, cine(work, carm), work)
-        print_table("during a cine run", busy)
-        ratio = {topic: busy[topic].p99_ms / idle[topic].p99_ms for topic in idle}
-        print(f"\nReceived meanwhile: {received}. p99 against idle: daemon {ratio[DAEMON]:.1f}, bare {ratio[BARE]:.1f}")
+        busy, received = during_cine(oximeters, subscriber, samples, cine.command(work / "runs", carm), work)
+    print_rows("during a cine run", busy)
+    ratio = {topic: busy[topic].p99_ms / idle[topic].p99_ms for topic in idle}
+    print(f"\nReceived meanwhile: {received}. p99 against idle: daemon {ratio[DAEMON]:.1f}, bare {ratio[BARE]:.1f}")
 
 
 # --- the report -------------------------------------------------------------------------------------------
 
 
-def print_table(when: str, figures: dict[str, Figures]) -> None:
+def print_rows(when: str, figures: dict[str, Figures]) -> None:
     names = {DAEMON: "esi_room, committed to disk first", BARE: "bare pyserial to paho, nothing kept"}
     for topic, name in names.items():
         print(f"| {name} | {when} | " + " | ".join(f"{ms:.2f}" for ms in figures[topic]) + " |", flush=True)
@@ -340,10 +299,7 @@ def main() -> None:
     parser.add_argument("--broker", choices=("nats", "mosquitto"), default="nats")
     parser.add_argument("--samples", type=int, default=600, help="lines of each oximeter, twice")
     parser.add_argument("--dir", type=Path, default=Path(), help="on the disk to be measured")
-    parser.add_argument("--bare", nargs=2, metavar=("PORT", "BROKER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.bare:
-        bare(arguments.bare[0], int(arguments.bare[1]))
     with tempfile.TemporaryDirectory(prefix="latency-", dir=arguments.dir) as folder:
         print_head(arguments.broker, arguments.samples)
         benchmark(arguments.broker, arguments.samples, Path(folder).resolve())
