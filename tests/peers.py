@@ -23,6 +23,7 @@ DEBIAN_PACKAGE = {
     "Orthanc": "orthanc",
     "chromium": "chromium",
     "socat": "socat",
+    "openssl": "openssl",
 }
 
 

@@ -31,6 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from esi_room.errors import BrokerError
+from esi_room.outputs import tls
 
 WINDOW = 64  # publishes under way: at 1 ms a round trip some 60,000 a second, and at most 64 repeated after a cut
 KEEPALIVE_S = 10  # a half-open connection is noticed within 1.5 of these; the will is sent by then
@@ -40,6 +41,11 @@ INCOMING = 256  # messages waiting to be handled; more are dropped, and their se
 MAX_PACKET_BYTES = 1 << 20  # what a MQTT 5 broker may send us: commands are at most 64 KiB
 QOS = 1
 REFUSING = 0x80  # reason codes from here on are failures (MQTT 5, 2.4)
+
+CLOSED_UNANSWERED = (
+    "the broker closed the connection before it answered: it may want TLS (mqtts://, wss://) or a client certificate "
+    "(cert_file, key_file)"
+)
 
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 WEBSOCKET_PATH = "/mqtt"  # what NATS and EMQX want and Mosquitto ignores
@@ -101,7 +107,7 @@ class BrokerClient(aiomqtt.Client):
         settings: BrokerSettings,
         will: aiomqtt.Will | None,
         version: aiomqtt.ProtocolVersion,
-        tls: ssl.SSLContext | None,
+        context: ssl.SSLContext | None,
     ) -> None:
         address = parse_url(settings.url)
         super().__init__(
@@ -121,7 +127,7 @@ class BrokerClient(aiomqtt.Client):
             max_queued_incoming_messages=INCOMING,
             max_inflight_messages=0,  # `send` holds the window: paho's own would queue without telling
             properties=_connect_properties(version),
-            tls_context=tls,
+            tls_context=context,
         )
         self._loop_thread = threading.get_ident()
         self._acks: dict[int, asyncio.Future[None]] = {}
@@ -204,6 +210,21 @@ class BrokerClient(aiomqtt.Client):
         self._slots = asyncio.Semaphore(min(WINDOW, allowed))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        """aiomqtt's own lets an attempt wait for its whole timeout although the broker has hung up."""
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(CLOSED_UNANSWERED))
+            self._connected.exception()  # where nobody waits for it any more, it is no news
+            return
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
     def _on_publish(
         self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
     ) -> None:
@@ -250,8 +271,8 @@ async def acknowledged(ack: asyncio.Future[None]) -> None:
 @asynccontextmanager
 async def connect(settings: BrokerSettings, will: aiomqtt.Will | None = None) -> AsyncIterator[BrokerClient]:
     """A connection for the time of the `with`. BrokerError says why there is none."""
-    tls = await asyncio.to_thread(_tls, settings)
-    client = await _open(settings, will, tls)
+    context = await asyncio.to_thread(_tls_context, settings)
+    client = await _open(settings, will, context)
     try:
         yield client
     finally:
@@ -260,17 +281,17 @@ async def connect(settings: BrokerSettings, will: aiomqtt.Will | None = None) ->
         client.drop()
 
 
-async def _open(settings: BrokerSettings, will: aiomqtt.Will | None, tls: ssl.SSLContext | None) -> BrokerClient:
+async def _open(settings: BrokerSettings, will: aiomqtt.Will | None, context: ssl.SSLContext | None) -> BrokerClient:
     try:
         if not parse_url(settings.url).websocket:
-            return await _attempt(settings, will, aiomqtt.ProtocolVersion.V5, tls)
+            return await _attempt(settings, will, aiomqtt.ProtocolVersion.V5, context)
     except MqttConnectError as error:
         if not (isinstance(error.rc, ReasonCode) and error.rc.getName() == "Unsupported protocol version"):
             raise _refused(settings, error) from error
     except aiomqtt.MqttError as error:
         raise _refused(settings, error) from error
     try:
-        return await _attempt(settings, will, aiomqtt.ProtocolVersion.V311, tls)
+        return await _attempt(settings, will, aiomqtt.ProtocolVersion.V311, context)
     except aiomqtt.MqttError as error:
         raise _refused(settings, error) from error
 
@@ -279,9 +300,9 @@ async def _attempt(
     settings: BrokerSettings,
     will: aiomqtt.Will | None,
     version: aiomqtt.ProtocolVersion,
-    tls: ssl.SSLContext | None,
+    context: ssl.SSLContext | None,
 ) -> BrokerClient:
-    client = BrokerClient(settings, will, version, tls)
+    client = BrokerClient(settings, will, version, context)
     try:
         await client.__aenter__()
     except BaseException:
@@ -292,19 +313,13 @@ async def _attempt(
 
 
 def _refused(settings: BrokerSettings, error: Exception) -> BrokerError:
-    return BrokerError(f"no connection to the broker at {settings.url}: {error}")
+    return BrokerError(f"no connection to the broker at {settings.url}: {tls.with_remedy(str(error))}")
 
 
-def _tls(settings: BrokerSettings) -> ssl.SSLContext | None:
+def _tls_context(settings: BrokerSettings) -> ssl.SSLContext | None:
     if not parse_url(settings.url).tls:
         return None
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file is not None:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except OSError as error:
-        raise BrokerError(f"the broker's certificates cannot be loaded: {error}") from error
-    return context
+    return tls.context(settings.ca_file, settings.cert_file, settings.key_file)
 
 
 def _connect_properties(version: aiomqtt.ProtocolVersion) -> Properties | None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import pytest
 
 from esi_room.clock import SystemClock
 from esi_room.events import CarmImage, Event, Payload, Reading, VitalsNumeric
@@ -65,6 +64,21 @@ async def until(true: Callable[[], object], what: str = "") -> None:
         await asyncio.sleep(0.01)
 
 
+async def until_open(port: int) -> None:
+    """Wait until somebody listens on loopback."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            assert time.monotonic() < end, f"nobody listens on {port}"
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return
+
+
 class Mosquitto:
     """A Mosquitto of our own on one port."""
 
@@ -79,16 +93,7 @@ class Mosquitto:
         self.process = await asyncio.create_subprocess_exec(
             self.program, "-c", str(self.folder / "m.conf"), stdout=null, stderr=null, cwd=self.folder
         )
-        for _ in range(500):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.01)
-                continue
-            writer.close()
-            await writer.wait_closed()
-            return
-        pytest.fail("mosquitto did not start")
+        await until_open(self.port)
 
     async def kill(self) -> None:
         if self.process is not None:
@@ -203,10 +208,14 @@ def lines(journal: Journal) -> list[bytes]:
 
 
 class Cable:
-    """A TCP line to a broker that can be cut in the middle of anything."""
+    """A TCP line to a broker that can be cut in the middle of anything, or be slow.
+
+    `pause_s`: after each packet of 1500 bytes from the broker.
+    """
 
     def __init__(self, port: int, broker_port: int) -> None:
         self.port, self._broker_port = port, broker_port
+        self.pause_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Cable:
@@ -225,13 +234,15 @@ class Cable:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, onward = await asyncio.open_connection("127.0.0.1", self._broker_port)
         self._writers |= {writer, onward}
-        await asyncio.gather(self._pass(reader, onward), self._pass(there, writer), return_exceptions=True)
+        await asyncio.gather(self._pass(reader, onward), self._pass(there, writer, slow=True), return_exceptions=True)
         self._writers -= {writer, onward}
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slow: bool = False) -> None:
         try:
             while chunk := await reader.read(1500):
                 writer.write(chunk)
                 await writer.drain()
+                if slow and self.pause_s:
+                    await asyncio.sleep(self.pause_s)
         finally:
             writer.close()

@@ -141,7 +141,7 @@ def test_the_next_record_begins_empty_and_the_devices_stay() -> None:
     for data in (opened("procedure"), phase, vitals(97), pump(), image(), alert(AlertRaised)):
         projection.apply(entry(data))
     projection.apply(entry(DeviceState(state="connected", reason="heard")))
-    projection.preview("aa", None)
+    projection.shows("aa")
     projection.apply(entry(opened()))
     assert snap(projection, "procedure").phase is None
     assert snap(projection, "procedure").kind == "standby"
@@ -186,6 +186,22 @@ def test_a_duplicate_counts_and_shows_nothing() -> None:
     assert (snap(projection, "dose").images, snap(projection, "dose").frames) == (1, 12)
     assert snap(projection, "dose").last.attributes == {"KVP": 70}
     assert snap(projection, "carm").image.sha256 == "cc"
+
+
+def test_a_picture_that_fails_leaves_the_one_before_it() -> None:
+    projection = Projection()
+    record = "20270115T080000Z-0000"
+    projection.apply(entry(image()))
+    projection.shows("aa")
+    projection.apply(entry(image(sha256="bb"), seq=1))
+    assert projection.names(record, "bb")
+    assert not projection.names(record, "cc")
+    assert not projection.names("20270115T090000Z-0000", "bb")
+    projection.cannot_show("no pixels")
+    carm = snap(projection, "carm")
+    assert (carm.image.sha256, carm.shown_sha256, carm.preview_problem) == ("bb", "aa", "no pixels")
+    projection.shows("bb")
+    assert snap(projection, "carm").preview_problem is None
 
 
 def test_alerts_come_are_seen_and_go() -> None:
