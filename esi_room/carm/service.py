@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from esi_room.events import DeviceState, Event, Payload
 from esi_room.record.journal import Journal
 from esi_room.record.reader import directory
 
+ENDING = "the room is ending"
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700
 FIRST_PATIENCE_S, LAST_PATIENCE_S = 0.2, 10.0
 # Beyond the listener's own grace time, for its process to end.
@@ -102,7 +104,7 @@ class CarmService:
             child.send(Stop())
             await asyncio.wait({listening}, timeout=self._settings.limits.grace_s + END_S)
             self.address = None
-            self._say_lost("the room is ending")
+            self._say_lost(ENDING)
             raise
         finally:
             listening.cancel()
@@ -163,7 +165,7 @@ class CarmService:
 
     def _say_lost(self, reason: str) -> None:
         if self._lost is None:  # one entry an outage, however often the start is tried again
-            log.error("carm_lost", reason=reason)
+            log.log(logging.INFO if reason == ENDING else logging.ERROR, "carm_lost", reason=reason)
             self._say_state(DeviceState(state="lost", reason=reason))
         self._lost = reason
 

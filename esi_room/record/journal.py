@@ -17,23 +17,20 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
 
-from esi_room import __version__
-from esi_room.clock import NS, Clock, Stamp, synchronisation
+from esi_room.clock import NS, Clock, Stamp
 from esi_room.errors import RecordError, RecordFull
 from esi_room.events import Event, RecordOpened, RecordRecovered, RecordSealed
-from esi_room.record import recovery, wire
+from esi_room.record import wire
 from esi_room.record.disk import Disk
-from esi_room.record.entry import NO_PREVIOUS, Cursor, new_record_id, sha256
-from esi_room.record.reader import records
+from esi_room.record.entry import Cursor
+from esi_room.record.opening import Identity, Opened, begin, resume
 from esi_room.record.wire import Direction
 from esi_room.record.writing import Kind, OpenRecord
 
@@ -44,12 +41,7 @@ RETRY_S = 1.0
 log = structlog.get_logger()
 
 
-class Identity(Struct, frozen=True, kw_only=True):
-    """What every record of this room says of the room in its first line."""
-
-    room: str
-    timezone: str = "UTC"
-    configuration_sha256: str = ""
+__all__ = ["Identity", "Journal", "Receipt", "WireLog"]
 
 
 class Receipt:
@@ -125,83 +117,18 @@ class Journal:
             raise RecordError(f"the record cannot be kept in {root}: {error.strerror or error}") from error
         journal = cls(root, clock, identity, disk, lock)
         try:
-            journal._resume()
-            record = journal._records[0]
-            journal._committed = Cursor(record.id, record.committed_seq, record.journal.size)
+            opened = resume(root, disk, identity, clock.now().wall_ns)
         except OSError as error:
             journal._release()
-            raise RecordError(f"the record in {root} cannot be read: {error.strerror or error}") from error
+            raise RecordError(f"the record in {root} cannot be taken up: {error.strerror or error}") from error
+        journal._committed = Cursor(opened.record.id, opened.record.committed_seq, opened.record.journal.size)
+        journal._open(opened)
         return journal
 
-    def _resume(self) -> None:
-        ids = records(self.root)
-        if not ids:
-            self._open_record("standby", previous=None, prev=NO_PREVIOUS, broken=None)
-            return
-        last = ids[-1]
-        before = recovery.head_of(self.root, ids[-2]) if len(ids) > 1 else NO_PREVIOUS
-        found = recovery.examine(self.root, last, before)
-        if found.broken is not None:
-            head = recovery.head_of(self.root, last)
-            self._open_record("standby", previous=last, prev=head, broken=f"{last}: {found.broken}")
-        elif found.sealed and not found.torn:
-            self._open_record("standby", previous=last, prev=found.prev, broken=None)
-        else:
-            self._reopen(last, found, ids[-2] if len(ids) > 1 else None)
-
-    def _reopen(self, record: str, found: recovery.Found, previous: str | None) -> None:
-        kind: Kind = "procedure" if found.kind == "procedure" else "standby"
-        reopened = OpenRecord(
-            self.root, self._disk, record, kind, seq=found.lines, prev=found.prev, size=found.size_bytes
-        )
-        kept = self._keep_torn(reopened, found)
-        wire_cut = {}
-        for path in sorted((reopened.directory / "wire").glob("*.jsonl")):
-            torn = reopened.adopt_wire(path)
-            if torn:
-                wire_cut[path.stem] = torn
-        self._records.append(reopened)
-        if found.lines == 0:
-            self._append_opened(kind, previous, broken=None)
-        recovered = RecordRecovered(
-            reason="the daemon ended in the middle of a write" if found.torn else "the daemon started again",
-            cut_bytes=len(found.torn),
-            cut_sha256=sha256(found.torn) if found.torn else None,
-            kept_as=kept,
-            wire_cut_bytes=wire_cut,
-            last_received=found.last_received,
-        )
-        self.append(self._own(recovered))
-
-    def _keep_torn(self, record: OpenRecord, found: recovery.Found) -> str | None:
-        if not found.torn:
-            return None
-        name = f"torn-{found.lines}-{sha256(found.torn)[:8]}"
-        self._disk.write_file(record.directory / name, found.torn)
-        return name
-
-    def _open_record(self, kind: Kind, *, previous: str | None, prev: str, broken: str | None) -> None:
-        record = new_record_id(self._clock.now().wall_ns, previous, secrets.token_hex(2))
-        self._records.append(OpenRecord(self.root, self._disk, record, kind, seq=0, prev=prev, size=0))
-        self._append_opened(kind, previous, broken)
-
-    def _append_opened(self, kind: Kind, previous: str | None, broken: str | None) -> None:
-        sync = synchronisation()
-        self._append_any(
-            self._own(
-                RecordOpened(
-                    kind=kind,
-                    room=self._identity.room,
-                    timezone=self._identity.timezone,
-                    previous=previous,
-                    software=__version__,
-                    configuration_sha256=self._identity.configuration_sha256,
-                    clock_synchronised=sync.synchronised,
-                    clock_max_error_s=sync.max_error_s,
-                    broken=broken,
-                )
-            )
-        )
+    def _open(self, opened: Opened) -> None:
+        self._records.append(opened.record)
+        for payload in opened.first:
+            self._append_any(self._own(payload))
 
     # --- what everybody uses ------------------------------------------------------------------------------
 
@@ -267,7 +194,8 @@ class Journal:
         sealed = RecordSealed(reason=reason, entries=old.seq + 1, wire=heads)
         self._append_any(self._own(sealed))
         old.sealed = True
-        self._open_record(kind, previous=old.id, prev=old.prev, broken=None)
+        now_ns = self._clock.now().wall_ns
+        self._open(begin(self.root, self._disk, self._identity, now_ns, kind=kind, previous=old.id, prev=old.prev))
         for listener in self._at_opening:
             listener()
         self._say_change()

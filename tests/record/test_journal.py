@@ -324,6 +324,23 @@ async def test_zeros_behind_the_last_line_are_a_torn_tail(tmp_path, open_journal
     assert verified(tmp_path)
 
 
+@pytest.mark.parametrize("torn", [b"\0" * 500, b'{"v":1,"rec'])
+async def test_octets_behind_the_seal_are_cut_and_the_record_stays_sealed(tmp_path, open_journal, note, torn):
+    async with open_journal() as journal:
+        last = await journal.switch("procedure", "case")
+        await journal.switch("standby", "over")
+    for path in sorted((tmp_path / "records" / records(tmp_path)[2]).rglob("*"), reverse=True):
+        path.unlink()
+    (tmp_path / "records" / records(tmp_path)[2]).rmdir()
+    with journal_path(tmp_path, last).open("ab") as file:
+        file.write(torn)
+    async with open_journal() as journal:
+        await journal.commit(note("after"))
+        assert journal.record > last
+    assert next(journal_path(tmp_path, last).parent.glob("torn-*")).read_bytes() == torn
+    assert verified(tmp_path)
+
+
 async def test_a_record_altered_in_the_middle_is_left_alone_and_the_room_goes_on(tmp_path, open_journal, note, clock):
     await _one_case(open_journal, note, clock, count=8)
     path = journal_path(tmp_path, records(tmp_path)[0])
