@@ -69,7 +69,8 @@ class Outbox:
                 await asyncio.sleep(REFUSED_S)
 
     async def drained(self) -> None:
-        """Returns when everything committed so far is acknowledged."""
+        """Returns when everything appended so far is durable and acknowledged."""
+        await self._journal.settled()
         end = self._journal.committed
         while (self.cursor.record, self.cursor.seq) < (end.record, end.seq):
             self._moved.clear()

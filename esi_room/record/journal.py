@@ -166,6 +166,10 @@ class Journal:
         await receipt.durable()
         return receipt
 
+    async def settled(self) -> None:
+        """Returns when everything appended so far is durable. RecordError if the journal was closed without it."""
+        await self._until_durable(self._appended)
+
     async def beyond(self, cursor: Cursor) -> Cursor:
         """Wait until something is committed that is not before `cursor`; the new end of what is durable."""
         while self.committed == cursor:
