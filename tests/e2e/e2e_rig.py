@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import signal
 import socket
@@ -142,7 +143,11 @@ class Subscriber:
 
     def events(self) -> list[bytes]:
         """Every line that came, repeated ones and asked-for ones too, in the order they came."""
-        return [octets for topic, octets in list(self.got) if "/event/" in topic or topic.endswith("/backfill")]
+        return [
+            octets
+            for topic, octets in list(self.got)
+            if "/event/" in topic or topic.endswith(f"reply/{self._id}/backfill")
+        ]
 
     def ask(self, command: str, **fields: Any) -> dict[str, Any]:
         """Ask the room for something; its answer, once it has come."""
@@ -333,6 +338,21 @@ def published_equals_journal(room: Room, subscriber: Subscriber, *, in_order: bo
     lines = room.journal()  # it may have grown
     assert set(seen) <= set(lines), f"published, and not in the journal: {sorted(set(seen) - set(lines))[:3]}"
     assert not in_order or seen == lines[: len(seen)], "the lines came in another order"
+
+
+def fill_holes(room: Room, display: Subscriber) -> None:
+    """What a display does that sees a hole in `seq`: `command/backfill` for each run of lines that it did not get."""
+    lines = room.journal()  # the last of them may not be committed yet
+    until(lambda: lines[-1] in display.events(), "the newest line is published")
+    got, hole = set(display.events()), []
+    for octets in [*lines, b""]:
+        if octets and octets not in got:
+            hole.append(json.loads(octets))
+            continue
+        for record, lines in itertools.groupby(hole, lambda line: line["record"]):
+            seqs = [line["seq"] for line in lines]
+            display.ask("backfill", record=record, from_seq=seqs[0], to_seq=seqs[-1])
+        hole = []
 
 
 def missing(lines: list[bytes], subscriber: Subscriber) -> str:

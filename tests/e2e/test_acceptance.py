@@ -222,7 +222,7 @@ def test_the_ge_frames(make_room: Make, make_line: Make, vectors: Path) -> None:
     line = make_line("monitor-1")
     room = make_room(None, {"monitor-1": ("ge_dri", line.path)}).start()
     frames = expected(vectors, "ge_dri")
-    until(lambda: line.receive(), "the subscription request")
+    until(line.receive, "the subscription request")
     line.play([frame["octets"] for frame in frames.values()], 0.05)
     values = [f for f in frames.values() if f["checksum_ok"] and f["expected"].get("maintype", 0) == 0]
     values = [f for f in values if f["id"] != "syn_alarm_status"]

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from e2e_rig import images_are_kept, published_equals_journal, until
+from e2e_rig import fill_holes, images_are_kept, published_equals_journal, until
 from e2e_wire import CArm, masimo_line, masimo_number
 
 HERE = Path(__file__).parent
@@ -55,6 +55,30 @@ def test_kill_at_random_moments(
     images_are_kept(room, carm.stored)
     room.verify()
     assert len(room.entries("record.recovered")) == KILLS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800 if SOAK else 300)
+def test_the_embedded_broker_dies_with_the_daemon(make_room: Load, make_line: Load, subscribe: Load) -> None:
+    rng, line = Random(4), make_line("oximeter-1")
+    room = make_room(None, {"oximeter-1": ("masimo_ascii1", line.path)})
+    display = subscribe(room.mqtt)
+    line.play((masimo_line(n) for n in itertools.count()), 0.01)
+    with CArm(room.dicom) as carm:
+        for _ in range(KILLS // 3):
+            room.start()
+            time.sleep(rng.uniform(0.0, 0.8))
+            room.kill()
+        room.start()
+        until(lambda: carm.stored, "an image after the last crash")
+        count = display.subscribed
+        until(lambda: count and display.last("status").get("status") == "online", "the display is back")
+    line.quiet()
+    fill_holes(room, display)
+    published_equals_journal(room, display, in_order=False)
+    assert room.stop() == 0
+    images_are_kept(room, carm.stored)
+    room.verify()
 
 
 @pytest.mark.slow
