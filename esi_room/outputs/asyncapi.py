@@ -18,11 +18,16 @@ import msgspec
 from esi_room import __version__
 from esi_room.commands import COMMANDS, Identity
 from esi_room.events import PAYLOADS, Entry, Payload
+from esi_room.outputs.guide import GUIDE
 from esi_room.outputs.messages import Reply, Status
 from esi_room.outputs.snapshots import STATES
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Json = dict[str, Any]
+
+
+LINE = "The journal line, octet for octet, its newline included: its SHA-256 is `prev` of the next line."
+THEN = "While `status` says `offline` this is what was known then, whatever it says of itself."
 
 
 class _Channel(msgspec.Struct, frozen=True):
@@ -33,8 +38,15 @@ class _Channel(msgspec.Struct, frozen=True):
     action: str
     """As the daemon does it: `send` or `receive`."""
     retained: bool
-    message: str
-    text: str
+    messages: tuple[str, ...]
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """A payload. `name`: of its schema, where it is JSON."""
+
+    name: str
+    summary: str
+    description: str = ""
     content_type: str = "application/json"
 
 
@@ -55,70 +67,58 @@ def document() -> Json:
         "info": {
             "title": "esi_room",
             "version": __version__,
-            "description": (
-                "What a room publishes over MQTT and what may be asked of it. QoS 1 throughout: a message may come "
-                "twice; `record` and `seq` of an event are its identity, and a hole in `seq` can be asked for with "
-                "command/backfill. No topic but private/identity holds a name, a birth date or a hospital number."
-            ),
+            "description": GUIDE,
         },
         "defaultContentType": "application/json",
         "channels": {c.name: _channel(c) for c in channels},
         "operations": {c.name: _operation(c) for c in channels},
-        "components": {"messages": {c.message: _message(c) for c in channels}},
+        "components": {"messages": {m.name: _message(m) for m in _messages()}},
     }
 
 
 def _channels() -> list[_Channel]:
-    rows = [
-        _Channel(
-            f"event.{payload.TYPE}",
-            f"event/{payload.TYPE.replace('.', '/')}",
-            "send",
-            False,
-            f"event.{payload.TYPE}",
-            "The journal line, octet for octet, its newline included: its SHA-256 is `prev` of the next line. "
-            + _doc(payload),
-        )
-        for payload in PAYLOADS
-    ]
-    for topic, shape in STATES.items():
-        name = _state_name(topic)
+    events = tuple(f"event.{payload.TYPE}" for payload in PAYLOADS)
+    rows = [_Channel(name, name.replace(".", "/"), "send", False, (name,)) for name in events]
+    for topic in STATES:
         address = topic + "{device}" if topic.endswith("/") else topic
-        rows.append(_Channel(name, address, "send", True, name, _doc(shape)))
-    for command, request in COMMANDS.items():
+        rows.append(_Channel(_state_name(topic), address, "send", True, (_state_name(topic),)))
+    for command in COMMANDS:
         name = f"command.{command}"
-        rows.append(_Channel(name, f"command/{command}", "receive", False, name, _doc(request)))
-    rows += [
-        _Channel("reply", "reply/{client}", "send", False, "reply", _doc(Reply)),
-        _Channel(
-            "backfill",
-            "reply/{client}/backfill",
-            "send",
-            False,
-            "backfill",
-            "The lines that command/backfill asked for: the same octets as on event/.",
-        ),
-        _Channel("status", "status", "send", True, "status", _doc(Status)),
-        _Channel(
-            "private.identity",
-            "private/identity",
-            "send",
-            True,
+        rows.append(_Channel(name, f"command/{command}", "receive", False, (name,)))
+    return [
+        *rows,
+        _Channel("reply", "reply/{client}", "send", False, ("reply",)),
+        _Channel("backfill", "reply/{client}/backfill", "send", False, events),
+        _Channel("status", "status", "send", True, ("status",)),
+        _Channel("private.identity", "private/identity", "send", True, ("private.identity",)),
+        _Channel("image.last", "image/last", "send", True, ("image.last",)),
+    ]
+
+
+def _messages() -> list[_Message]:
+    return [
+        *(_described(f"event.{payload.TYPE}", payload, LINE) for payload in PAYLOADS),
+        *(_described(_state_name(topic), shape, THEN) for topic, shape in STATES.items()),
+        *(_described(f"command.{name}", shape) for name, shape in COMMANDS.items()),
+        _described("reply", Reply),
+        _described("status", Status),
+        _Message(
             "private.identity",
             "The patient of the open record, for those whom the broker's access rules let see it; empty: nobody.",
         ),
-        _Channel(
+        _Message(
             "image.last",
-            "image/last",
-            "send",
-            True,
-            "image.last",
-            "The last image of the open record as JPEG, at most 512 KiB; empty when there is none. state/carm says "
-            "which object it shows.",
+            "The last image of the open record as JPEG, at most 512 KiB; empty when there is none.",
+            f"`state/carm` says which object it shows. It is cleared the moment the next record is opened. {THEN}",
             "image/jpeg",
         ),
     ]
-    return rows
+
+
+def _described(name: str, shape: type, more: str = "") -> _Message:
+    """The first paragraph of the class's docstring, and the others with `more`."""
+    summary, *others = (" ".join(paragraph.split()) for paragraph in (shape.__doc__ or "").split("\n\n"))
+    return _Message(name, summary, "\n\n".join(filter(None, [*others, more])))
 
 
 def _channel(row: _Channel) -> Json:
@@ -130,7 +130,7 @@ def _channel(row: _Channel) -> Json:
     return {
         "address": f"esi/{{room}}/{row.address}",
         "parameters": parameters,
-        "messages": {row.message: {"$ref": f"#/components/messages/{row.message}"}},
+        "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in row.messages},
     }
 
 
@@ -138,7 +138,7 @@ def _operation(row: _Channel) -> Json:
     operation: Json = {
         "action": row.action,
         "channel": {"$ref": f"#/channels/{row.name}"},
-        "messages": [{"$ref": f"#/channels/{row.name}/messages/{row.message}"}],
+        "messages": [{"$ref": f"#/channels/{row.name}/messages/{message}"} for message in row.messages],
         "bindings": {"mqtt": {"qos": 1, "retain": row.retained, "bindingVersion": "0.2.0"}},
     }
     if row.action == "receive":
@@ -146,11 +146,13 @@ def _operation(row: _Channel) -> Json:
     return operation
 
 
-def _message(row: _Channel) -> Json:
-    message: Json = {"summary": row.text, "contentType": row.content_type}
-    if row.content_type == "application/json" and row.message != "backfill":
-        message["payload"] = {"$ref": f"schemas/{row.message}.json"}
-    return message
+def _message(message: _Message) -> Json:
+    said: Json = {"summary": message.summary, "contentType": message.content_type}
+    if message.description:
+        said["description"] = message.description
+    if message.content_type == "application/json":
+        said["payload"] = {"$ref": f"schemas/{message.name}.json"}
+    return said
 
 
 def _whole(name: str, shape: Any) -> Json:
@@ -171,10 +173,6 @@ def _line_schema(payload: type[Payload]) -> tuple[Json, Json]:
 
 def _state_name(topic: str) -> str:
     return topic.strip("/").replace("/", ".")
-
-
-def _doc(shape: type) -> str:
-    return " ".join((shape.__doc__ or "").split())
 
 
 def write(folder: Path) -> None:

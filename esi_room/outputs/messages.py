@@ -40,8 +40,9 @@ class Status(Struct, frozen=True, kw_only=True):
     """`status`, retained: birth and death of the daemon.
 
     `offline` is also the will, which the broker publishes when the daemon vanishes; then `since` and `record` are
-    null, for nobody knows. While it says `offline`, no retained state is kept up. `problem`: what a person should
-    look at now (the record cannot be written, the broker refuses something), or why it went offline.
+    null, for nobody knows. While it says `offline`, everything retained is what was known then, values with `stale`
+    false included: after a kill nobody is left to mark them. `problem`: what a person should look at now (the record
+    cannot be written, the broker refuses something), or why it went offline.
     """
 
     status: Literal["online", "offline"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from outputs_rig import lines, pulse
 
 from esi_room.events import PAYLOADS, Entry
 from esi_room.outputs import asyncapi
+from esi_room.outputs.commands import Commands
+from esi_room.outputs.guide import GUIDE
 from esi_room.outputs.messages import Reply, Status
 from esi_room.outputs.state import Projection
 from esi_room.record.journal import Journal
@@ -58,6 +61,40 @@ def test_every_reference_leads_somewhere() -> None:
         assert channel["address"].startswith("esi/{room}/")
         named = {part[1:-1] for part in channel["address"].split("/") if part.startswith("{")}
         assert named == set(channel["parameters"])
+
+
+def test_the_document_keeps_to_the_rules_of_asyncapi_3() -> None:
+    """Those that a JSON Schema of the document cannot hold: what an operation names must be its channel's."""
+    document = asyncapi.document()
+    key = re.compile(r"[A-Za-z0-9._-]+")
+    named = set()
+    for name, operation in document["operations"].items():
+        assert key.fullmatch(name)
+        channel_name = operation["channel"]["$ref"].removeprefix("#/channels/")
+        messages = {f"#/channels/{channel_name}/messages/{m}" for m in document["channels"][channel_name]["messages"]}
+        assert {message["$ref"] for message in operation["messages"]} == messages
+        assert ("reply" in operation) == (operation["action"] == "receive")
+        named.add(channel_name)
+    assert named == set(document["channels"])
+    addresses = [channel["address"] for channel in document["channels"].values()]
+    assert len(set(addresses)) == len(addresses)
+    used = {message for channel in document["channels"].values() for message in channel["messages"]}
+    assert used == set(document["components"]["messages"])
+
+
+def test_everything_retained_says_what_it_is_worth_while_the_room_is_offline() -> None:
+    document = asyncapi.document()
+    for name in ("status", "image.last", *(name for name in document["channels"] if name.startswith("state."))):
+        message = document["components"]["messages"][name]
+        assert "what was known then" in message["summary"] + message.get("description", ""), name
+
+
+async def test_the_example_in_the_guide_is_a_request(journal: Journal) -> None:
+    request = re.search(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+    assert request is not None
+    check(json.loads(request[1]), "command.backfill")
+    answer = await Commands(journal, {}).answer("backfill", request[1].encode())
+    assert answer.reply.problems == ("record 20260314T091500Z-4be1 has no line 118",)
 
 
 @pytest.mark.parametrize("name", sorted(asyncapi.schemas()))

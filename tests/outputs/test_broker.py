@@ -172,7 +172,7 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
                 for topic in sent:
                     await room.deliver(f"esi/r/{topic}", b"x")
                 for name in ("phase", "backfill"):
-                    allowed = user == "console" or (user == "auditor" and name == "backfill")
+                    allowed = user == "console" or (user in {"display", "auditor"} and name == "backfill")
                     if allowed:
                         await client.deliver(f"esi/r/command/{name}", b"{}")
                     else:
