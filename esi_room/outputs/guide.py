@@ -59,8 +59,8 @@ publish to `esi/<room>/command/backfill`, not retained,
 with your own client id in `client`, after subscribing to `esi/<room>/reply/<client>/#`. The lines come on
 `reply/<client>/backfill`, the same octets as on `event/`, and on `reply/<client>` the answer with their `count`. At
 most {BACKFILL_LINES} lines or about {BACKFILL_BYTES >> 20} MiB come at once: while the answer has `next`, ask on from
-there under a new `id`. Without `to_seq` this leads through the following records to the end of what is written, so a display
-that joins late reads a whole case from `from_seq` 0 of the record that `status` names.
+there under a new `id`. Without `to_seq` this leads through the following records to the end of what is written: a
+display that joins late reads a whole case from `from_seq` 0 of the record that `status` names.
 
 A loss at the very end shows as an `as_of` ahead of your last event. What was only late arrives by itself, so wait some
 seconds before you ask.
