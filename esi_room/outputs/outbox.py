@@ -25,7 +25,7 @@ from esi_room.outputs.tasks import until_first
 from esi_room.outputs.topics import Topics
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.journal import Journal
-from esi_room.record.reader import first
+from esi_room.record.reader import find, first, journal_path
 
 SAVE_S = 1.0
 REFUSED_S = 5.0  # somebody has to change an access rule before it helps to try again
@@ -132,7 +132,15 @@ class Outbox:
         if (cursor.record, cursor.offset) > (head.record, head.offset):  # the data directory is an older copy
             log.error("cursor_ahead_of_record", cursor=cursor.record, seq=cursor.seq)
             return beginning
-        return cursor
+        if self._lies_between_lines(cursor):
+            return cursor
+        # A disk that lied about a sync lost the end of the record, and other lines stand there now.
+        log.error("cursor_does_not_fit", cursor=cursor.record, seq=cursor.seq, remedy="its record is sent again")
+        return Cursor(cursor.record, 0, 0)
+
+    def _lies_between_lines(self, cursor: Cursor) -> bool:
+        root = self._journal.root
+        return find(root, cursor.record, cursor.seq) == cursor or not journal_path(root, cursor.record).exists()
 
 
 def _replace(path: Path, octets: bytes) -> None:

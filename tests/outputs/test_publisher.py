@@ -167,6 +167,18 @@ async def test_a_bad_cursor_costs_duplicates_not_lines(
     assert publisher._outbox.cursor == Cursor(journal.record, 0, 0)
 
 
+async def test_a_cursor_in_the_middle_of_a_line_costs_duplicates_not_the_daemon(
+    journal: Journal, free_port: Callable[[], int]
+) -> None:
+    """A disk that lied about a sync: the cursor outlived the lines it counts, and others stand there now."""
+    await journal.commit(pulse(1))
+    path = journal.root / "cursors" / "mqtt.json"
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode(Cursor(journal.record, 1, journal.committed.offset - 5)))
+    publisher = Publisher(journal, settings(free_port()), CLOCK)
+    assert publisher._outbox.cursor == Cursor(journal.record, 0, 0)
+
+
 async def test_staleness_is_published_when_it_happens(broker: Broker, journal: Journal) -> None:
     await broker.start()
     async with subscribed(broker.port) as seen, running(Publisher(journal, settings(broker.port), CLOCK)):
