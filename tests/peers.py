@@ -10,6 +10,7 @@ import pytest
 
 DEBIAN_PACKAGE = {
     "mosquitto": "mosquitto",
+    "mosquitto_passwd": "mosquitto",
     "mosquitto_sub": "mosquitto-clients",
     "mosquitto_pub": "mosquitto-clients",
     "storescu": "dcmtk",

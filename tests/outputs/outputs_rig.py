@@ -20,7 +20,7 @@ from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.publisher import Publisher, PublisherSettings
 from esi_room.record.journal import Journal
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0  # twenty thousand lines on a loaded machine
 CLOCK = SystemClock()
 
 

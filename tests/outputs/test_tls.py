@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from esi_room.outputs.client import BrokerSettings, connect
 from esi_room.outputs.publisher import Publisher
 from esi_room.record.journal import Journal
 
+CONFIG = Path(__file__).parents[2] / "config"
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
@@ -137,6 +140,33 @@ async def test_a_refusal_says_at_once_what_to_do(
             pass
     assert url in str(refused.value)
     assert (CLOCK.now().mono_ns - began_ns) / 1e9 < 5.0
+
+
+async def test_the_tls_listener_of_the_example_for_mosquitto(
+    certificates: Certificates, tmp_path: Path, free_port: Callable[[], int], peers: ModuleType
+) -> None:
+    """config/mosquitto.conf with its TLS lines uncommented: a client needs a certificate and a password."""
+    plain, web, tls = free_port(), free_port(), free_port()
+    broker = Mosquitto(peers.need("mosquitto"), tmp_path, plain)
+    text = (CONFIG / "mosquitto.conf").read_text().replace("1883", str(plain)).replace("9001", str(web))
+    text = re.sub(r"^#(listener|cafile|certfile|keyfile|require_certificate)", r"\1", text, flags=re.MULTILINE)
+    (tmp_path / "m.conf").write_text("user root\n" + text.replace("8883", str(tls)))
+    for name in ("ca.crt", "server.crt", "server.key"):
+        shutil.copy(certificates[name], tmp_path / name)
+    shutil.copy(CONFIG / "mosquitto.acl", tmp_path / "mosquitto.acl")
+    (tmp_path / "passwords").write_text("esi-room:secret\n")
+    subprocess.run([peers.need("mosquitto_passwd"), "-U", str(tmp_path / "passwords")], check=True)
+    await broker.start()
+    await until_open(tls)
+    url = f"mqtts://127.0.0.1:{tls}"
+    known = msgspec.structs.replace(at(url, certificates, client=True), username="esi-room", password="secret")
+    async with connect(known) as client:
+        await client.deliver("esi/esi-1/status", b"{}")
+    for stranger in (at(url, certificates, client=True), msgspec.structs.replace(known, cert_file=None)):
+        with pytest.raises(BrokerError):
+            async with connect(stranger):
+                pass
+    await broker.stop()
 
 
 @pytest.mark.parametrize("missing", ["ca_file", "cert_file"])
