@@ -78,12 +78,7 @@ class Projection:
 
     def expire(self, now_mono_ns: int) -> set[str]:
         """Mark what is older than it may be; the topics whose snapshot changed."""
-        dirty = set()
-        for topic, _, value in self._case.aging():
-            if not value.stale and value.due_ns is not None and value.due_ns <= now_mono_ns:
-                value.stale = True
-                dirty.add(topic)
-        return dirty
+        return self._mark_stale(lambda _, value: value.due_ns is not None and value.due_ns <= now_mono_ns)
 
     def next_expiry(self) -> int | None:
         """When (monotonic ns) the next value goes stale; None if none will."""
@@ -92,12 +87,7 @@ class Projection:
 
     def forget(self) -> set[str]:
         """Mark everything that can go stale: from now on nobody listens (the daemon stops)."""
-        dirty = set()
-        for topic, _, value in self._case.aging():
-            if not value.stale:
-                value.stale = True
-                dirty.add(topic)
-        return dirty
+        return self._mark_stale(lambda *_: True)
 
     def names(self, record: str, sha256: str) -> bool:
         """`record` is the one that the projection is at, and an object `sha256` came in it."""
@@ -222,7 +212,7 @@ class Projection:
         device.identity = data.identity or device.identity
         dirty = {topics.DEVICE + source}
         if data.state != "connected":
-            dirty |= self._no_longer_heard(source)
+            dirty |= self._mark_stale(lambda device, _: device == source)
         if data.state not in ("connected", "stale"):  # the line was closed: what it signalled is not known any more
             device.alarms.clear()
             if self._case.pump_alarms.pop(source, None):
@@ -251,10 +241,11 @@ class Projection:
     def _device(self, source: str) -> Device:
         return self._devices.setdefault(source, Device())
 
-    def _no_longer_heard(self, device: str) -> set[str]:
+    def _mark_stale(self, old: Callable[[str, Aging[Any]], bool]) -> set[str]:
+        """Mark each fresh value of which `old(device, value)`; the topics whose snapshot changed."""
         dirty = set()
-        for topic, source, value in self._case.aging():
-            if source == device and not value.stale:
+        for topic, device, value in self._case.aging():
+            if not value.stale and old(device, value):
                 value.stale = True
                 dirty.add(topic)
         return dirty

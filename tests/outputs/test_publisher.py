@@ -253,7 +253,8 @@ async def test_the_next_patient_does_not_see_the_last_ones_values(broker: Broker
         publisher.set_image(b"\xff\xd8old", "ab" * 32)
         await until(lambda: any(o == b"\xff\xd8old" for _, o, _ in seen.got) and seen.last("state/vitals"))
         record = await journal.switch("procedure", "the next case")
-        await until(lambda: seen.last("state/procedure")["as_of"]["record"] == record)
+        for topic in ("state/procedure", "state/vitals", "state/carm"):
+            await until(lambda t=topic: seen.last(t)["as_of"]["record"] == record)
         await until(lambda: seen.last("status")["record"] == record)
         await until(lambda: [o for n, o, _ in seen.got if n.endswith("image/last")][-1] == b"")
         assert seen.last("state/vitals")["values"] == []
