@@ -1,6 +1,7 @@
 """`python dying_daemon.py CONFIG CALL N MODE`: the daemon, but its N-th CALL is its last.
 
-CALL is `write` (of the record), a function of `os` that makes something durable, or `any` of them. MODE:
+CALL is `write` (of the record), a function of `os` that makes something durable, `any` of them, or `image`: any of
+them from the first image on. MODE:
 
 before  the process ends instead of the call
 torn    half of what is to be written reaches the file; other calls are done, and then the process ends
@@ -15,6 +16,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from esi_room.record.disk import Disk
 from esi_room.room import Room
 
 DIED = 77
+DYING_S = 0.1  # the disk hangs before the end: whoever acknowledges without waiting for it is found out
 
 
 class Death:
@@ -33,16 +36,20 @@ class Death:
 
     def __init__(self, call: str, number: int, mode: str) -> None:
         self._call, self._number, self.mode = call, number, mode
+        self._images = False
         self._count = itertools.count(1)
         self._lock = threading.Lock()
         self.synced: dict[int, int] = {}
 
     def due(self, call: str) -> bool:
         with self._lock:
-            return self._call in (call, "any") and next(self._count) == self._number
+            self._images |= call == "link"
+            counts = self._call in (call, "any") or (self._call == "image" and self._images)
+            return counts and next(self._count) == self._number
 
     def now(self, call: str) -> None:
         print(f"dies in {call}", file=sys.stderr, flush=True)
+        time.sleep(DYING_S)
         if self.mode == "power":
             for descriptor, synced_bytes in self.synced.items():
                 size_bytes = os.fstat(descriptor).st_size

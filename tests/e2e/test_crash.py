@@ -19,10 +19,12 @@ HERE = Path(__file__).parent
 SOAK = os.environ.get("ESI_ROOM_SOAK") == "1"
 KILLS = 120 if SOAK else 12
 DIED = 77
-LAST = {"any": 8, "write": 5, "fdatasync": 3, "fsync": 4, "ftruncate": 2, "link": 2, "replace": 1}
-DEATHS = [
-    (call, n) for call, last in LAST.items() for n in range(1, 1 + last * (8 if SOAK and call != "ftruncate" else 1))
-]
+LAST = (
+    {"any": 80, "image": 120, "ftruncate": 2, "replace": 10}
+    if SOAK
+    else {"any": 8, "image": 14, "ftruncate": 2, "replace": 1}
+)
+DEATHS = [(call, number) for call, last in LAST.items() for number in range(1, last + 1)]
 Load = Callable[..., Any]
 
 
