@@ -16,11 +16,12 @@ import msgspec
 from esi_room.commands import COMMANDS, Backfill
 from esi_room.config import RoomConfig, load
 from esi_room.errors import BrokerError
-from esi_room.outputs.client import BrokerSettings, connect
+from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
 from esi_room.outputs.topics import Topics
 from esi_room.room import broker_settings
 
 ANSWER_S = 10.0
+REPEAT_S = 0.5
 
 EXAMPLE = """\b
 Examples:
@@ -69,13 +70,14 @@ def _fields(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 async def _ask(configuration: RoomConfig, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The room's answer. The request is repeated until it comes: under one id it acts once."""
     topics = Topics(configuration.room.id)
     settings: BrokerSettings = broker_settings(configuration, os.environ)
     client_id = f"mark-{secrets.token_hex(4)}"
     request = {"id": secrets.token_hex(8), "client": client_id, **fields}
     async with connect(msgspec.structs.replace(settings, client_id=client_id)) as client:
         await client.listen(topics.reply(client_id))
-        await client.deliver(topics(f"command/{name}"), msgspec.json.encode(request))
+        asking = asyncio.create_task(_repeat(client, topics(f"command/{name}"), msgspec.json.encode(request)))
         try:
             async with asyncio.timeout(ANSWER_S):
                 async for message in client.received():
@@ -86,4 +88,13 @@ async def _ask(configuration: RoomConfig, name: str, fields: dict[str, Any]) -> 
             raise BrokerError(
                 f"no answer within {ANSWER_S:g} s: is `esi-room run` up for room {configuration.room.id}?"
             ) from error
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
     raise BrokerError("the broker closed the connection before the room answered")
+
+
+async def _repeat(client: BrokerClient, topic: str, request: bytes) -> None:
+    while True:
+        await client.deliver(topic, request)
+        await asyncio.sleep(REPEAT_S)

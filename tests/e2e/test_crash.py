@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from e2e_rig import fill_holes, images_are_kept, published_equals_journal, until
+from e2e_rig import ROOT, fill_holes, images_are_kept, published_equals_journal, until
 from e2e_wire import CArm, masimo_line, masimo_number
 
 HERE = Path(__file__).parent
@@ -108,3 +112,44 @@ def test_death_at_each_write(mode: str, make_broker: Load, make_room: Load, make
     room.verify()
     numbers = [masimo_number(readings) for readings in room.numeric("oximeter-1")]
     assert numbers == sorted(set(numbers)), "a value twice, or in another order than on the wire"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kill_in_the_middle_of_a_whole_case(
+    make_broker: Load, make_room: Load, subscribe: Load, stack: ExitStack, tmp_path: Path
+) -> None:
+    """The demo's load: monitor, oximeter, pump, C-arm and staff play a case while the daemon is killed again and
+    again. Every command acts once, every image that was answered 0x0000 is there."""
+    rng, broker, ports, truth = Random(9), make_broker("mosquitto"), tmp_path / "ports", tmp_path / "truth.jsonl"
+    devices = {"monitor-1": "ge_dri", "oximeter-1": "nellcor_ascii", "pump-1": "new_era"}
+    room = make_room(broker, {name: (driver, ports / name) for name, driver in devices.items()})
+    display = subscribe(broker.port).ready()
+    command = (
+        *(sys.executable, "-m", "simulators", "run", "--scenario", "quick", "--speed", "4", "--ports", ports),
+        *("--carm", f"127.0.0.1:{room.dicom}", "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--truth", truth),
+    )
+    with (tmp_path / "simulators.log").open("wb") as log:
+        case = subprocess.Popen([*map(str, command)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    stack.callback(case.kill)
+    kills = 0
+    while case.poll() is None and kills < KILLS:
+        room.start()
+        time.sleep(rng.uniform(0.2, 2.0))
+        room.kill()
+        kills += 1
+    room.start()
+    assert case.wait(120) == 0, (tmp_path / "simulators.log").read_text()
+    assert room.stop() == 0
+    published_equals_journal(room, display)
+    sent = [line for line in map(json.loads, truth.read_text().splitlines()) if line["what"] == "c_store"]
+    images_are_kept(room, {line["sop_instance_uid"]: line["dataset_sha256"] for line in sent if line["stored"]})
+    said = Counter(entry.type for entry in room.entries())
+    assert {t: said[t] for t in ("procedure.started", "procedure.phase", "procedure.ended", "clinical.note")} == {
+        "procedure.started": 1,
+        "procedure.phase": 5,
+        "procedure.ended": 1,
+        "clinical.note": 2,
+    }
+    assert said["record.recovered"] == kills
+    room.verify()
