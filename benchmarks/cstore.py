@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import socket
@@ -29,6 +30,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import structlog
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
@@ -162,6 +164,7 @@ async def main() -> None:
     arguments = argparse.ArgumentParser(description="C-STORE throughput", epilog="python benchmarks/cstore.py")
     arguments.add_argument("--rounds", type=int, default=3, help="the best of this many is printed")
     rounds = arguments.parse_args().rounds
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # only the table
     path = "/usr/bin:/usr/sbin:" + os.environ.get("PATH", "")
     with tempfile.TemporaryDirectory(prefix="cstore-", dir=Path.cwd()) as folder:
         work = Path(folder)

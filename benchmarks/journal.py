@@ -90,9 +90,7 @@ async def run(folder: Path, events: int) -> None:
     print(f"| esi_room journal | {alone:,.0f} | {shared:,.0f} |")
     peer_alone, peer_shared = sqlite(folder, 3000, 1), sqlite(folder, 100_000, 100)
     print(f"| SQLite {sqlite3.sqlite_version}, WAL, FULL | {peer_alone:,.0f} | {peer_shared:,.0f} |")
-    print(
-        f"\nResident memory over {events:,} events, MiB: {' '.join(f'{m:.0f}' for m in memory[::100])} {memory[-1]:.0f}"
-    )
+    print(f"\nResident memory over {events:,} events, MiB: {' '.join(f'{m:.0f}' for m in memory)}")
     print(f"verify: {'holds' if holds else 'BROKEN'}, {verify_rate:,.0f} lines a second")
 
 
