@@ -241,6 +241,21 @@ async def test_beyond_wakes_every_follower(open_journal, note):
         assert all(e.seq == at.seq + 1 for e in ends)
 
 
+async def test_settled_waits_until_what_was_appended_is_durable(open_journal, note, disk, monkeypatch):
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.01)
+    async with open_journal(disk) as journal:
+        receipts = [journal.append(note(str(n))) for n in range(5)]
+        await asyncio.wait_for(journal.settled(), 5)
+        assert journal.committed.seq == receipts[-1].seq + 1
+        disk.error, disk.methods = OSError(errno.EIO, "Input/output error"), {"write"}
+        journal.append(note("waits"))
+        settling = asyncio.create_task(journal.settled())
+        await asyncio.sleep(0.05)
+        assert not settling.done()
+        disk.error = None
+        await asyncio.wait_for(settling, 5)
+
+
 async def test_two_daemons_on_one_directory(open_journal):
     async with open_journal() as journal:
         await journal.beyond(journal.committed)
