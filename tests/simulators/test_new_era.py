@@ -163,10 +163,10 @@ async def test_each_command_takes_what_is_documented_and_names_what_is_wrong(
 
 async def test_it_can_be_programmed_and_driven_and_every_command_is_logged(host: Host, no_collisions: None) -> None:
     await host.ask("")
-    for command in ("DIA 14.0", "VOL 500", "RAT 2.5 MM", "DIR INF"):
+    for command in ("DIA 14.0", "VOL 500", "RAT 9.9 UM", "DIR INF"):
         assert await host.ask(command) == "S"
     assert await host.ask("VOL") == "S500.0UL"
-    assert await host.ask("RAT") == "S2.500MM"
+    assert await host.ask("RAT") == "S9.900UM"  # at 60 times real time a fast run would end before the last command
     assert await host.ask("RUN") == "I"
     for busy in ("RUN", "PUR", "DIA 20", "VOL 5", "DIR WDR", "RAT 3 MM", "CLD INF", "PHN 2"):
         assert await host.ask(busy) == "I?NA", busy
