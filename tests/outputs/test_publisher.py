@@ -388,6 +388,7 @@ async def test_a_refused_event_is_kept_said_and_sent_later(
             async with subscribed(broker.port) as seen:
                 await until(lambda: publisher._outbox.waiting == 0)
                 await until(lambda: (seen.last("status") or {"problem": "?"})["problem"] is None)
+    await broker.stop()
     assert sum(entry["event"] == "broker_refuses_event" for entry in logs) == 1
 
 
