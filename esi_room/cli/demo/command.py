@@ -13,7 +13,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiomqtt
 import click
 from rich.console import Console
 from rich.live import Live
@@ -21,10 +20,12 @@ from rich.text import Text
 
 from esi_room.cli.demo.children import Child
 from esi_room.cli.demo.view import View
-from esi_room.errors import EsiRoomError
+from esi_room.errors import BrokerError, EsiRoomError
+from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
 from esi_room.record.verify import Report, verify_room
 
 START_S = 20.0
+REJOIN_S = 3.0
 SETTLE_S = 0.5  # for the last entries to reach the terminal
 REFRESH_PER_S = 8
 DAY_S = 86_400  # the devices stay on until the demo ends them
@@ -250,17 +251,29 @@ def _live(console: Console, view: View) -> Live:
 
 
 async def _watch(live: Live, view: View, place: Place) -> None:
-    """Be a display: subscribe, and come back when the broker is not there yet or any more."""
+    """Be a display: subscribe, and come back when the broker is not there yet or any more. A broker that is just
+    starting may take a subscription and forget it: who hears nothing of a room that is there joins again."""
+    settings = BrokerSettings(url=f"mqtt://127.0.0.1:{place.mqtt}", client_id="demo-terminal")
     while True:
-        with contextlib.suppress(aiomqtt.MqttError):
-            async with aiomqtt.Client("127.0.0.1", place.mqtt, identifier="demo-terminal") as client:
-                await client.subscribe("esi/esi-1/#", qos=1)
-                async for message in client.messages:
-                    payload = message.payload if isinstance(message.payload, bytes) else b""
-                    line = view.message(str(message.topic), payload)
-                    if line is not None:
-                        live.console.print(line, soft_wrap=not live.console.is_terminal)
+        with contextlib.suppress(BrokerError):
+            async with connect(settings) as client:
+                await client.listen("esi/esi-1/#")
+                reading = asyncio.create_task(_read(live, view, client))
+                try:
+                    await asyncio.wait({reading}, timeout=REJOIN_S)
+                    if view.online or reading.done():
+                        await reading
+                finally:
+                    reading.cancel()
         await asyncio.sleep(0.1)
+
+
+async def _read(live: Live, view: View, client: BrokerClient) -> None:
+    async for message in client.received():
+        payload = message.payload if isinstance(message.payload, bytes) else b""
+        line = view.message(str(message.topic), payload)
+        if line is not None:
+            live.console.print(line, soft_wrap=not live.console.is_terminal)
 
 
 async def _until_online(view: View) -> None:
