@@ -49,6 +49,7 @@ class Outbox:
     def __init__(self, journal: Journal, topics: Topics, path: Path, at_problem: Callable[[], None]) -> None:
         self._journal, self._topics, self._path, self._at_problem = journal, topics, path, at_problem
         self._moved, self._saved = asyncio.Event(), True
+        self._unsaved_reason: str | None = None
         self.problem: str | None = None
         self.cursor = self._start()
 
@@ -84,12 +85,15 @@ class Outbox:
                 await asyncio.to_thread(self.save)
 
     def save(self) -> None:
-        """Write the cursor's file now. A disk that does not take it costs duplicates, so it is said and no more."""
+        """Write the cursor's file now. A disk that does not take it costs duplicates, so it is said, once, and no
+        more."""
         try:
             _replace(self._path, msgspec.json.encode(self.cursor) + b"\n")
-            self._saved = True
+            self._saved, self._unsaved_reason = True, None
         except OSError as error:
-            log.warning("cursor_not_saved", path=str(self._path), reason=error.strerror)
+            if self._unsaved_reason != error.strerror:
+                log.warning("cursor_not_saved", path=str(self._path), reason=error.strerror)
+            self._unsaved_reason = error.strerror
 
     async def _send(self, client: BrokerClient, acks: _Acks) -> None:
         async for lines in follow(self._journal, self.cursor):

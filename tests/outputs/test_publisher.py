@@ -424,3 +424,12 @@ async def test_a_broker_that_says_nothing_is_given_up(
         await until(lambda: publisher._attempts >= 2)
     mute.close()
     await mute.wait_closed()
+
+
+async def test_a_cursor_that_cannot_be_saved_is_said_once(journal: Journal) -> None:
+    (journal.root / "cursors").write_text("in the way")
+    publisher = Publisher(journal, settings(1), CLOCK)
+    with capture_logs() as logs:
+        for _ in range(3):
+            publisher._outbox.save()
+    assert [entry["event"] for entry in logs] == ["cursor_not_saved"]
