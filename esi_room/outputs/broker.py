@@ -202,7 +202,7 @@ class _Child:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=die_with(os.getpid(), signal.SIGKILL),
         )
         if process.stderr is None:
             raise BrokerError("the embedded broker was started without a pipe for its output")
@@ -297,11 +297,11 @@ async def _accepts(address: Listen) -> bool:
     return True
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """What the child does between fork and exec: ask the kernel for SIGKILL when its parent is gone."""
+def die_with(parent: int, number: signal.Signals) -> Callable[[], None]:
+    """What the child does between fork and exec: ask the kernel for this signal when its parent is gone."""
 
     def ask() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # we died between fork and prctl
             os._exit(1)
 

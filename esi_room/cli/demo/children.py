@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
 
+from esi_room.outputs.broker import die_with
+
 END_S = 15.0  # the daemon finishes what is under way; more is a hang
 LAST_WORDS = 8
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Child:
@@ -27,13 +25,6 @@ class Child:
     @classmethod
     async def start(cls, name: str, module: str, *arguments: str, log: Path, talk: bool = False) -> Child:
         """`python -m module arguments`. It ends when we die, whatever kills us. `talk`: with pipes to and from it."""
-        parent = os.getpid()
-
-        def in_child() -> None:
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -44,7 +35,7 @@ class Child:
                 stdout=asyncio.subprocess.PIPE if talk else file,
                 stderr=file,
                 start_new_session=True,
-                preexec_fn=in_child,
+                preexec_fn=die_with(os.getpid(), signal.SIGTERM),
             )
         return cls(name, log, process)
 
