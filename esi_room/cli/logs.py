@@ -18,7 +18,9 @@ def configure(*, as_json: bool | None = None, level: int = logging.INFO) -> None
     rendering: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer()]
+        else [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]  # no values of variables
     )
     structlog.configure(
         processors=[
