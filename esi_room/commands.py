@@ -19,6 +19,9 @@ RecordId = Annotated[str, Meta(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")]
 Seq = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1, max_length=4000)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=16)]  # value representation SH, and AE titles
+Uid = Annotated[str, Meta(pattern=r"^[0-9.]{1,64}$")]
+DateTime = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")]
 Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
@@ -45,12 +48,39 @@ class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     birth_date: Date | None = None
 
 
+class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A scheduled procedure step: one line of the worklist that the C-arm is offered (PS3.4 K).
+
+    `id`: Scheduled Procedure Step ID. `scheduled_at`: local date and time. `dataset`: the whole worklist item as
+    DICOM JSON (PS3.18 F.2) where it came as DICOM; whatever the peer asks back is taken from there first.
+    """
+
+    id: ShortText
+    identity: Identity
+    sex: Literal["M", "F", "O"] | None = None
+    accession: ShortText | None = None
+    study_uid: Uid | None = None
+    requested_procedure_id: ShortText | None = None
+    procedure: Word | None = None
+    modality: ShortText | None = None
+    station_ae_title: ShortText | None = None
+    physician: Word | None = None
+    scheduled_at: DateTime | None = None
+    origin: Literal["folder", "hospital", "command"] = "command"
+    dataset: str | None = None
+
+
 class Start(Command, frozen=True):
-    """A procedure begins: the standby record is sealed, a procedure record opened. `procedure`: what is to be done."""
+    """A procedure begins: the standby record is sealed, a procedure record opened. `procedure`: what is to be done.
+
+    `order`: the worklist order (its `id`) that is carried out; procedure and identity come from it where the command
+    gives none.
+    """
 
     NAME: ClassVar = "start"
     procedure: Word | None = None
     identity: Identity | None = None
+    order: ShortText | None = None
 
 
 class EnterPhase(Command, frozen=True):
@@ -76,6 +106,20 @@ class End(Command, frozen=True):
     reason: Text | None = None
 
 
+class PlaceOrder(Command, frozen=True):
+    """A line for the worklist that the C-arm is offered; the same `order.id` again replaces it."""
+
+    NAME: ClassVar = "order"
+    order: Order
+
+
+class WithdrawOrder(Command, frozen=True):
+    """The order is no longer offered."""
+
+    NAME: ClassVar = "withdraw_order"
+    order: ShortText
+
+
 class Backfill(Command, frozen=True):
     """Send me lines again: those of `record` from `from_seq` on, up to `to_seq` (both included; null: to the end).
 
@@ -89,4 +133,6 @@ class Backfill(Command, frozen=True):
     to_seq: Seq | None = None
 
 
-COMMANDS: dict[str, type[Command]] = {c.NAME: c for c in (Start, EnterPhase, Note, End, Backfill)}
+COMMANDS: dict[str, type[Command]] = {
+    c.NAME: c for c in (Start, EnterPhase, Note, End, PlaceOrder, WithdrawOrder, Backfill)
+}

@@ -20,6 +20,7 @@ ReadingStatus = Literal["ok", "invalid", "questionable", "off", "unsupported"]
 PumpState = Literal["infusing", "withdrawing", "stopped", "paused", "purging", "alarm"]
 DeviceCondition = Literal["connecting", "negotiating", "connected", "stale", "lost"]
 Phase = Literal["evaluation", "preparation", "guidance", "injection", "recovery", "follow_up"]
+IdentityVerdict = Literal["match", "mismatch", "unknown"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
 
 
@@ -112,6 +113,20 @@ class ClockStep(Payload, frozen=True):
 
     TYPE: ClassVar = "clock.step"
     step_s: float
+
+
+class ClockOffset(Payload, frozen=True):
+    """How far a device's clock is from the room's, as estimated from what it sends: room minus device.
+
+    `offset_s` is added to the device's times from here on; the true one is at most `uncertainty_s` away.
+    """
+
+    TYPE: ClassVar = "clock.offset"
+    device: str
+    offset_s: float
+    uncertainty_s: float | None
+    samples: int
+    reason: str
 
 
 class ConfigChanged(Payload, frozen=True):
@@ -286,8 +301,130 @@ class CarmImage(Payload, frozen=True):
     station: str | None = None
     content_sha256: str | None = None
     """SHA-256 of the data set alone (without the file meta header): what "the same content" is judged by."""
+    first_frame_ms: float | None = None
+    """From `acquired` to the first frame, where the header tells (Frame Delay)."""
+    identity: IdentityVerdict = "unknown"
+    """Whether the patient in its header is the record's."""
+    identity_differs: tuple[str, ...] = ()
+    """Attributes (DICOM keywords) in which they differ; never their values."""
+    taken_in: str | None = None
+    """The record in which it was taken, where it came too late for that one."""
+    order: str | None = None
+    """The worklist order (Scheduled Procedure Step ID) that it belongs to."""
     unreadable: str | None = None
     """Why attributes are missing: the data set could not be parsed. The object is kept as received."""
+
+
+class IrradiationEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One irradiation event of a dose report (PS3.16 TID 10003). `uid`: its Irradiation Event UID; `at`: the device's
+    own time. `kind`: `fluoroscopy`, `acquisition` or the device's own code."""
+
+    uid: str | None
+    at: str | None = None
+    kind: str | None = None
+    dap_gy_m2: float | None = None
+    air_kerma_rp_gy: float | None = None
+    duration_s: float | None = None
+
+
+class DoseTotal(Struct, frozen=True, kw_only=True):
+    """The dose of this record as it is known now: the best source for each quantity, which `provenance` names."""
+
+    dap_gy_m2: float | None
+    air_kerma_rp_gy: float | None
+    fluoro_time_s: float | None
+    irradiation_events: int | None
+    provenance: dict[str, str]
+
+
+class CarmDose(Payload, frozen=True):
+    """What one source (a dose report, an MPPS, an image's header) says of dose, and the `total` that follows from all.
+
+    SI units. `scope`: what the numbers are of: `event`, `image`, `step`, `study`, `cumulative` (since the step began).
+    `unreadable`: what stands in the source and cannot be read, in words; the object itself is kept.
+    """
+
+    TYPE: ClassVar = "carm.dose"
+    dap_gy_m2: float | None
+    air_kerma_rp_gy: float | None
+    fluoro_time_s: float | None
+    irradiation_events: tuple[IrradiationEvent, ...]
+    scope: str
+    provenance: Literal["dose report", "mpps", "image header"]
+    unreadable: tuple[str, ...]
+    total: DoseTotal
+    fact: int | None = None
+    """`seq` of the entry of the object or step that it comes from."""
+    sop_instance_uid: str | None = None
+
+
+class CarmMpps(Payload, frozen=True):
+    """A performed procedure step (PS3.4 F) was created or changed. Its data set is kept in `private/<sha256>.mpps`.
+
+    `started`, `ended`: the C-arm's own time. `order`: the worklist order that it names. `images`: how many it names;
+    `missing`: SOP instance UIDs that it names and the room does not hold.
+    """
+
+    TYPE: ClassVar = "carm.mpps"
+    sop_instance_uid: str
+    status: str
+    """`IN PROGRESS`, `COMPLETED` or `DISCONTINUED`."""
+    message: Literal["create", "set"]
+    peer: str
+    sha256: str
+    started: str | None
+    ended: str | None
+    procedure: str | None
+    order: str | None
+    images: int
+    missing: tuple[str, ...] = ()
+    identity: IdentityVerdict = "unknown"
+    identity_differs: tuple[str, ...] = ()
+    discontinuation_reason: str | None = None
+    problems: tuple[str, ...] = ()
+
+
+class CarmCommitment(Payload, frozen=True):
+    """Storage commitment (PS3.4 J). `by`: who stands for the instances: the room for a peer, a destination for the
+    room.
+
+    `asked`: a request is durable; `reported`: its outcome is known; `delivered`: the peer took the room's report.
+    """
+
+    TYPE: ClassVar = "carm.commitment"
+    by: Literal["room", "destination"]
+    peer: str
+    """Calling AE title @ address, or the destination's id."""
+    transaction_uid: str
+    state: Literal["asked", "reported", "delivered"]
+    committed: tuple[str, ...] = ()
+    """SOP instance UIDs."""
+    failed: dict[str, str] = {}
+    """SOP instance UID: why not."""
+
+
+class CarmForward(Payload, frozen=True):
+    """A destination will not take this object: it is set aside, what comes after it goes on. `fact`: its entry."""
+
+    TYPE: ClassVar = "carm.forward"
+    destination: str
+    sop_instance_uid: str
+    status: str
+    reason: str
+    fact: InstanceRef
+
+
+class CarmOrder(Payload, frozen=True):
+    """The worklist changed. No patient identity: `order` is the Scheduled Procedure Step ID."""
+
+    TYPE: ClassVar = "carm.order"
+    order: str
+    change: Literal["placed", "replaced", "withdrawn", "chosen"]
+    origin: str
+    """`folder`, `hospital`, `command`; for `chosen`: `mpps`, `image` or `staff`."""
+    procedure: str | None
+    scheduled_at: str | None
+    identity_sha256: str | None = None
 
 
 class CarmAssociation(Payload, frozen=True):
@@ -384,6 +521,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     RecordSealed,
     ClockSync,
     ClockStep,
+    ClockOffset,
     ConfigChanged,
     DeviceState,
     DeviceGap,
@@ -397,6 +535,11 @@ PAYLOADS: tuple[type[Payload], ...] = (
     PumpCompleted,
     PumpAlarm,
     CarmImage,
+    CarmDose,
+    CarmMpps,
+    CarmCommitment,
+    CarmForward,
+    CarmOrder,
     CarmAssociation,
     ProcedureStarted,
     ProcedurePhase,

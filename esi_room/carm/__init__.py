@@ -6,17 +6,10 @@ index       in the daemon: which SOP Instance UIDs the room holds already
 previewer   in the daemon: the last image as JPEG, made by a process of its own
 child       in the daemon: starting those two processes, and talking to them
 ---
-__main__    the listener's process, and its end of the pipe
-server      who may connect, how many, how long
-transport   pynetdicom's association with bounds, large reads and no sleeping turns
-storage     C-STORE (a file a service)
-incoming    an object while it arrives: Part 10 file and digests
-header      the attributes that a display or an auditor needs
-contexts    every storage class and transfer syntax
-knocks      refusals and breakdowns, a flood of them told as one
----
+listener/   the process that peers connect to: storage, worklist, MPPS, commitment, who is let in
+caller/     the process that calls others: PACS, the hospital's worklist and MPPS, commitment reports
 preview     the preview's process: one frame in, a JPEG out
-settings, wire    what both ends of a pipe know
+settings, wire, shapes    what both ends of a pipe know
 """
 
 from esi_room.carm.previewer import Preview

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,7 +23,7 @@ from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
 from esi_room.carm.previewer import Preview, Previewer
 from esi_room.carm.settings import CarmSettings
-from esi_room.carm.wire import Answer, Configure, FromListener, Knocked, Listening, Received, Stop, Unable
+from esi_room.carm.wire import Answer, Asking, Configure, FromListener, Knocked, Listening, Received, Stop, Unable
 from esi_room.clock import Clock, Stamp
 from esi_room.errors import RecordError
 from esi_room.events import DeviceState, Event, Payload
@@ -50,7 +51,8 @@ class CarmService:
         self._incoming = journal.root / "incoming"
         self._index = Index()
         self._previewer = Previewer(on_preview)
-        self._keeping: set[asyncio.Task[None]] = set()
+        self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {Received: self._keep}
+        self._answering: set[asyncio.Task[None]] = set()
         self._child: Child | None = None
         self._lost: str | None = None
         self._state: DeviceState | None = None
@@ -93,7 +95,7 @@ class CarmService:
         """Of the listener's process: from its start to its end, and why it ended."""
         try:
             await asyncio.to_thread(_empty, self._incoming)
-            self._child = child = await Child.start("esi_room.carm")
+            self._child = child = await Child.start("esi_room.carm.listener")
         except OSError as error:
             return f"the listener cannot be started: {error.strerror or error}"
         child.send(Configure(settings=self._settings, incoming=str(self._incoming)))
@@ -110,15 +112,15 @@ class CarmService:
             listening.cancel()
             self._child = None
             await child.end()
-            await asyncio.gather(*self._keeping, listening, return_exceptions=True)
+            await asyncio.gather(*self._answering, listening, return_exceptions=True)
 
     async def _listen(self, child: Child) -> str:
         try:
             while True:
                 message: FromListener = await child.read(FromListener)
                 match message:
-                    case Received():
-                        self._start_keeping(child, message)
+                    case Asking():
+                        self._start_answering(child, message)
                     case Knocked():
                         self._say(message.association, message.at)
                     case Listening():
@@ -132,25 +134,27 @@ class CarmService:
         except ValueError as error:
             return f"the listener's process talks nonsense: {error}"
 
-    # --- objects ------------------------------------------------------------------------------------------
+    # --- what peers wait for --------------------------------------------------------------------------------
 
-    def _start_keeping(self, child: Child, message: Received) -> None:
-        task = asyncio.create_task(self._keep(child, message))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
+    def _start_answering(self, child: Child, question: Asking) -> None:
+        task = asyncio.create_task(self._answer(child, question))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
-    async def _keep(self, child: Child, message: Received) -> None:
+    async def _answer(self, child: Child, question: Asking) -> None:
+        child.send(await self._answers[type(question)](question))
+
+    async def _keep(self, message: Received) -> Answer:
         keeper = Keeper(self._journal, self._clock, self._index, timeout_s=self._settings.limits.answer_timeout_s)
         try:
             kept = await keeper.keep(self._incoming / message.file, message.image, message.started)
         except RecordError as error:
             log.error("image_not_kept", reason=str(error))
-            child.send(Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error)))
-            return
-        child.send(Answer(id=message.id, status=SUCCESS))
+            return Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error))
         image = kept.image
         if image.duplicate_of is None and image.rows and image.columns:
             self._previewer.show(image.sha256, image.sop_instance_uid, self._file(kept.record, image.sha256))
+        return Answer(id=message.id, status=SUCCESS)
 
     def _file(self, record: str, sha256: str) -> Path:
         return directory(self._journal.root, record) / "frames" / f"{sha256}.dcm"

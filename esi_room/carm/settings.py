@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 MIB = 1 << 20
@@ -43,10 +45,65 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class PeerRule(Struct, frozen=True, kw_only=True):
-    """Somebody who may connect: this AE title from this IP address, or from this network (`10.1.2.0/24`)."""
+    """Somebody who may connect: this AE title from this IP address, or from this network (`10.1.2.0/24`).
+
+    `port`: where it listens, for storage commitment reports. `tls`: it is let in over TLS alone.
+    """
 
     ae_title: str
     address: str
+    port: int | None = None
+    tls: bool = False
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """Somebody whom the room calls. `id` names it in the record."""
+
+    id: str
+    ae_title: str
+    host: str
+    port: int
+    tls: bool = False
+    images: bool = True
+    """Every object received is passed on."""
+    mpps: bool = False
+    """Every performed procedure step is passed on."""
+    commitment: bool = False
+    """It is asked to commit to what it was sent."""
+
+
+class Hospital(Struct, frozen=True, kw_only=True):
+    """The hospital's worklist, asked every `poll_s` for `days` from today on; None: for everything."""
+
+    ae_title: str
+    host: str
+    port: int
+    tls: bool = False
+    poll_s: float = 60.0
+    modality: str | None = None
+    station_ae_title: str | None = None
+    days: int = 1
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """TLS with certificates on both sides. `listen`: where peers connect with it; None: for calling only.
+
+    `profile`: `bcp195` (PS3.15 B.12) or `modified-bcp195` (B.13).
+    """
+
+    cert_file: str
+    key_file: str
+    ca_file: str
+    listen: tuple[str, int] | None = None
+    profile: Literal["bcp195", "modified-bcp195"] = "bcp195"
+
+
+class DoseLevels(Struct, frozen=True, kw_only=True):
+    """Above which an alert is raised, once a record; None: never."""
+
+    fluoro_time_s: float | None = None
+    dap_gy_m2: float | None = None
+    air_kerma_rp_gy: float | None = None
 
 
 class CarmSettings(Struct, frozen=True, kw_only=True):
@@ -57,3 +114,13 @@ class CarmSettings(Struct, frozen=True, kw_only=True):
     """Address and port; port 0 takes a free one."""
     peers: tuple[PeerRule, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    learn: bool = False
+    """Hear out those who are not on the list, to record their AE titles; then refuse them."""
+    private_classes: tuple[str, ...] = ()
+    """SOP class UIDs of vendors' own, to be stored as well."""
+    tls: Tls | None = None
+    destinations: tuple[Destination, ...] = ()
+    orders_folder: str | None = None
+    """Where orders are dropped as files."""
+    hospital: Hospital | None = None
+    dose_levels: DoseLevels = field(default_factory=DoseLevels)

@@ -1,7 +1,8 @@
 """What the daemon and its two helper processes say to each other: a length (4 bytes, big-endian), then JSON.
 
-    daemon   -> listener   Configure once, then an Answer for every Received, at the end Stop
-    listener -> daemon     Listening or Unable once, then Received and Knocked
+    daemon   -> listener   Configure once, an Offer whenever the worklist changes, an Answer for everything Asking,
+                           at the end Stop
+    listener -> daemon     Listening or Unable once, then Knocked, and what is Asking: Received, StepCreated …
     daemon   -> previewer  Show
     previewer -> daemon    Shown
 
@@ -19,7 +20,9 @@ import msgspec
 from msgspec import Struct
 
 from esi_room.carm.settings import CarmSettings
+from esi_room.carm.shapes import DoseReport, InstanceFailed, InstanceName, Patient, Step
 from esi_room.clock import Stamp
+from esi_room.commands import Order
 from esi_room.events import CarmAssociation, CarmImage
 
 # A preview is at most 512 KiB, a third more in base64; an image's entry with 10,000 frame times is 100 KiB.
@@ -63,13 +66,63 @@ class Unable(Message, frozen=True):
     reason: str
 
 
-class Received(Message, frozen=True):
-    """A whole object lies in `incoming/<file>`, not fsynced yet; it is nobody's before the Answer."""
+class Asking(Message, frozen=True):
+    """Something that a peer waits for: the daemon sends an Answer of the same `id`."""
 
     id: int
+
+
+class Received(Asking, frozen=True):
+    """A whole object lies in `incoming/<file>`, not fsynced yet; it is nobody's before the Answer.
+
+    `patient`: as the header has it, for comparison; it goes into no entry. `dose`: what a dose report says.
+    """
+
     file: str
     image: CarmImage
     started: Stamp
+    patient: Patient = Patient()
+    dose: DoseReport | None = None
+
+
+class StepCreated(Asking, frozen=True):
+    """MPPS N-CREATE: a performed procedure step, and its data set as it came (explicit VR little endian)."""
+
+    peer: str
+    at: Stamp
+    step: Step
+    dataset: bytes
+
+
+class StepChanged(Asking, frozen=True):
+    """MPPS N-SET: what changed, and its data set as it came."""
+
+    peer: str
+    at: Stamp
+    step: Step
+    dataset: bytes
+
+
+class CommitmentAsked(Asking, frozen=True):
+    """Storage commitment N-ACTION: a peer asks whether the room stands for these instances."""
+
+    peer: str
+    ae_title: str
+    address: str
+    at: Stamp
+    transaction_uid: str
+    instances: tuple[InstanceName, ...]
+
+
+class CommitmentReported(Asking, frozen=True):
+    """Storage commitment N-EVENT-REPORT on an association that a destination opened: its answer to our request."""
+
+    peer: str
+    ae_title: str
+    at: Stamp
+    transaction_uid: str
+    committed: tuple[InstanceName, ...]
+    failed: tuple[InstanceFailed, ...]
 
 
 class Knocked(Message, frozen=True):
@@ -77,6 +130,12 @@ class Knocked(Message, frozen=True):
 
     association: CarmAssociation
     at: Stamp
+
+
+class Offer(Message, frozen=True):
+    """The whole worklist: what is answered to C-FIND from now on."""
+
+    orders: tuple[Order, ...]
 
 
 class Show(Message, frozen=True):
@@ -92,8 +151,10 @@ class Shown(Message, frozen=True):
     reason: str | None
 
 
-ToListener = Configure | Answer | Stop
-FromListener = Listening | Unable | Received | Knocked
+ToListener = Configure | Answer | Offer | Stop
+FromListener = (
+    Listening | Unable | Knocked | Received | StepCreated | StepChanged | CommitmentAsked | CommitmentReported
+)
 
 
 def pack(message: Message) -> bytes:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
-from esi_room.carm import header
+from esi_room.carm.listener import header
 
 UIDS = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.12.1", "SOPInstanceUID": "1.2.3.4"}
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

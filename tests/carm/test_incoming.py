@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from esi_room.carm.incoming import WRITE_OUT_BYTES, Incoming, file_meta
+from esi_room.carm.listener.incoming import WRITE_OUT_BYTES, Incoming, file_meta
 from esi_room.clock import SystemClock
 
 META = file_meta("1.2.840.10008.5.1.4.1.1.12.1", "1.2.3", "1.2.840.10008.1.2.1")

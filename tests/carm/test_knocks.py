@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esi_room.carm.knocks import MAX_KINDS, QUIET_S, Knocks
+from esi_room.carm.listener.knocks import MAX_KINDS, QUIET_S, Knocks
 from esi_room.clock import ManualClock
 
 

@@ -48,7 +48,7 @@ async def test_a_killed_listener_comes_back_and_nothing_acknowledged_is_lost(roo
 
 
 async def test_the_listener_ends_with_the_daemon():
-    child = await Child.start("esi_room.carm")
+    child = await Child.start("esi_room.carm.listener")
     child.send(Configure(settings=CarmSettings(listen=("127.0.0.1", 0)), incoming="/nonexistent"))
     assert isinstance(await child.read(FromListener), Listening)
     child._writer.close()  # what the kernel does for a daemon that was killed

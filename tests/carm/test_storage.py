@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 from pynetdicom import build_context
 
-from esi_room.carm.contexts import storage_classes, transfer_syntaxes
+from esi_room.carm.listener.contexts import storage_classes, transfer_syntaxes
 from esi_room.record.verify import verify_room
 
 

@@ -25,8 +25,8 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from esi_room.carm.look import Look
-from esi_room.carm.moments import acquired, frame_times_ms
+from esi_room.carm.listener.look import Look
+from esi_room.carm.listener.moments import acquired, frame_times_ms
 
 # Per-frame functional groups are 1 to 2 KiB a frame; a run of 5,000 frames still fits.
 HEADER_BYTES = 16 << 20

@@ -22,20 +22,20 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
-from esi_room.carm import header
-from esi_room.carm.association import RoomAssociation
-from esi_room.carm.incoming import Incoming, file_meta
-from esi_room.carm.knocks import Knocks
+from esi_room.carm.listener import header
+from esi_room.carm.listener.association import RoomAssociation
+from esi_room.carm.listener.incoming import Incoming, file_meta
+from esi_room.carm.listener.knocks import Knocks
+from esi_room.carm.listener.services import Ask
 from esi_room.carm.settings import Limits
-from esi_room.carm.wire import Answer
-from esi_room.clock import Clock, Stamp
+from esi_room.carm.wire import Received
+from esi_room.clock import Clock
 from esi_room.events import CarmImage
 
 SUCCESS = 0x0000
@@ -49,9 +49,6 @@ CANNOT_UNDERSTAND = 0xC000
 # PS3.5 section 9.1, without its ban on leading zeros, which real devices break.
 _UID = re.compile(r"[0-9.]{1,64}")
 
-Keep = Callable[[str, CarmImage, Stamp], Answer]
-"""(file in `incoming`, entry, when it began) -> the daemon's answer."""
-
 
 class Refusal(Exception):
     """The object is not kept: `status` for the peer, the reason for the record."""
@@ -64,9 +61,9 @@ class Refusal(Exception):
 class Storage:
     """Takes objects in, and answers once the daemon has."""
 
-    def __init__(self, incoming: Path, limits: Limits, clock: Clock, knocks: Knocks, keep: Keep) -> None:
+    def __init__(self, incoming: Path, limits: Limits, clock: Clock, knocks: Knocks, ask: Ask) -> None:
         self._incoming, self._limits, self._clock = incoming, limits, clock
-        self._knocks, self._keep = knocks, keep
+        self._knocks, self._ask = knocks, ask
         self._numbers = itertools.count(1)
 
     def begin(self, association: RoomAssociation, message: C_STORE_RQ) -> Incoming:
@@ -114,7 +111,7 @@ class Storage:
         if received.problem is not None:
             raise Refusal(OUT_OF_RESOURCES, received.problem)
         image = self._image(association, received, sop_class, sop_instance, str(context.transfer_syntax[0]))
-        answer = self._keep(received.path.name, image, received.started)
+        answer = self._ask(Received(id=0, file=received.path.name, image=image, started=received.started))
         if answer.status != SUCCESS:
             raise Refusal(answer.status, answer.comment)
         return SUCCESS

@@ -25,7 +25,7 @@ from esi_room.carm.settings import MAX_PDU_BYTES, MAX_REQUEST_BYTES
 from esi_room.clock import NS, Clock
 
 if TYPE_CHECKING:
-    from esi_room.carm.association import RoomAssociation
+    from esi_room.carm.listener.association import RoomAssociation
 
 # How often a waiting thread looks at its timers (ARTIM, idle) and at `kill`.
 TURN_S = 0.1

@@ -1,4 +1,4 @@
-"""The listener's process: `python -m esi_room.carm <descriptor of its end of the pipe>`, started by `service`.
+"""The listener's process: `python -m esi_room.carm.listener <descriptor of its end of the pipe>`, started by `service`.
 
 It ends when the daemon says so, and at once when the daemon is gone: an acknowledgement that nobody stands for must
 never be sent.
@@ -16,24 +16,27 @@ import warnings
 from concurrent.futures import Future
 from pathlib import Path
 
-from esi_room.carm.knocks import Knocks
-from esi_room.carm.server import Server
-from esi_room.carm.storage import OUT_OF_RESOURCES, Storage
-from esi_room.carm.transport import TURN_S
+import msgspec
+
+from esi_room.carm.listener.knocks import Knocks
+from esi_room.carm.listener.server import Server
+from esi_room.carm.listener.services import Service
+from esi_room.carm.listener.storage import OUT_OF_RESOURCES, Storage
+from esi_room.carm.listener.transport import TURN_S
 from esi_room.carm.wire import (
     Answer,
+    Asking,
     Configure,
-    FromListener,
     Knocked,
     Listening,
+    Message,
     Pipe,
-    Received,
     Stop,
     ToListener,
     Unable,
 )
 from esi_room.clock import Stamp, SystemClock
-from esi_room.events import CarmAssociation, CarmImage
+from esi_room.events import CarmAssociation
 
 DAEMON_GONE = 3
 # Twice for every association; pynetdicom needs a tenth of it, recursion in nested sequences the rest.
@@ -49,8 +52,9 @@ class Listener:
         self._waiting: dict[int, Future[Answer]] = {}
         clock = SystemClock()
         knocks = Knocks(clock, self._knocked)
-        storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self._keep)
-        self.server = Server(configure.settings, storage, knocks, clock)
+        storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self.ask)
+        services: tuple[Service, ...] = ()
+        self.server = Server(configure.settings, storage, services, knocks, clock)
 
     def run(self) -> None:
         """Until the daemon says stop."""
@@ -69,11 +73,11 @@ class Listener:
         self.server.drain()
         os._exit(0)
 
-    def _keep(self, file: str, image: CarmImage, started: Stamp) -> Answer:
-        """Ask the daemon; in the thread of an association."""
+    def ask(self, question: Asking) -> Answer:
+        """Ask the daemon, and wait for what it says; in the thread of an association. The `id` is given here."""
         number, answer = next(self._numbers), Future[Answer]()
         self._waiting[number] = answer
-        self._send(Received(id=number, file=file, image=image, started=started))
+        self._send(msgspec.structs.replace(question, id=number))
         try:
             return answer.result(self._limits.answer_timeout_s)
         except TimeoutError:
@@ -89,7 +93,7 @@ class Listener:
     def _knocked(self, association: CarmAssociation, at: Stamp) -> None:
         self._send(Knocked(association=association, at=at))
 
-    def _send(self, message: FromListener) -> None:
+    def _send(self, message: Message) -> None:
         try:
             self._pipe.send(message)
         except OSError:

@@ -21,9 +21,9 @@ from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 
-from esi_room.carm.incoming import Incoming
+from esi_room.carm.listener.incoming import Incoming
+from esi_room.carm.listener.transport import TURN_S, RoomDul, RoomSocket
 from esi_room.carm.settings import MAX_PDU_BYTES, Limits
-from esi_room.carm.transport import TURN_S, RoomDul, RoomSocket
 from esi_room.clock import Clock
 
 # The longest command set of the standard is under 1 KiB; fragments of one may come without end.

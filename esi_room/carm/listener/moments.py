@@ -9,7 +9,7 @@ import re
 from itertools import accumulate
 from typing import Any
 
-from esi_room.carm.look import Look
+from esi_room.carm.listener.look import Look
 
 # Frame times go into a journal line: 10,000 are 80 KB. At 30 frames/s that is a run of 5 min.
 MAX_FRAMES_TIMED = 10_000

@@ -12,6 +12,7 @@ import ipaddress
 import socket
 import socketserver
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from pynetdicom import _config
@@ -20,12 +21,13 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import AssociationServer, RequestHandler
 
-from esi_room.carm.association import RoomAssociation, canonical
-from esi_room.carm.contexts import supported
-from esi_room.carm.incoming import Incoming
-from esi_room.carm.knocks import Knocks
+from esi_room.carm.listener.association import RoomAssociation, canonical
+from esi_room.carm.listener.contexts import supported
+from esi_room.carm.listener.incoming import Incoming
+from esi_room.carm.listener.knocks import Knocks
+from esi_room.carm.listener.services import Service
+from esi_room.carm.listener.storage import Storage
 from esi_room.carm.settings import ADVERTISED_PDU_BYTES, CarmSettings
-from esi_room.carm.storage import Storage
 from esi_room.clock import NS, Clock
 
 # A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
@@ -54,6 +56,8 @@ class Handler(RequestHandler):
         acceptor.implementation_version_name = server.ae.implementation_version_name
         acceptor.supported_contexts = server.contexts  # shared: negotiation only reads them
         association.requestor.address_info = self.remote
+        for event, handler in server.bindings:
+            association.bind(event, handler)
         server.connected(association)
         return association
 
@@ -63,7 +67,10 @@ class Server(AssociationServer):
 
     request_queue_size = _BACKLOG
 
-    def __init__(self, settings: CarmSettings, storage: Storage, knocks: Knocks, clock: Clock) -> None:
+    def __init__(
+        self, settings: CarmSettings, storage: Storage, services: Sequence[Service], knocks: Knocks, clock: Clock
+    ) -> None:
+        self.bindings = [binding for service in services for binding in service.handlers]
         self.limits, self.clock, self.knocks, self.storage = settings.limits, clock, knocks, storage
         self._rules = [(rule.ae_title.strip(), ipaddress.ip_network(rule.address)) for rule in settings.peers]
         self._connections: set[RoomAssociation] = set()
@@ -72,7 +79,8 @@ class Server(AssociationServer):
         ae = ApplicationEntity(settings.ae_title)
         ae.maximum_pdu_size = ADVERTISED_PDU_BYTES
         ae.maximum_associations = 1 << 16  # `admit` counts
-        super().__init__(ae, settings.listen, settings.ae_title, list(supported()), request_handler=Handler)
+        contexts = [*supported(), *(context for service in services for context in service.contexts)]
+        super().__init__(ae, settings.listen, settings.ae_title, contexts, request_handler=Handler)
 
     # --- connections --------------------------------------------------------------------------------------
 

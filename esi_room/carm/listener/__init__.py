@@ -1,0 +1,11 @@
+"""The listener's process: everything that a C-arm connects to. It acknowledges nothing that the daemon has not kept.
+
+__main__    the process, and its end of the pipe to the daemon
+server      who may connect, how many, how long
+transport   pynetdicom's association with bounds, large reads and no sleeping turns
+storage     C-STORE; services: what each further service gives (a file a service)
+incoming    an object while it arrives: Part 10 file and digests
+header      the attributes that a display or an auditor needs
+contexts    every storage class and transfer syntax
+knocks      refusals and breakdowns, a flood of them told as one
+"""
