@@ -13,10 +13,21 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from esi_room.config import devices, rules
+from esi_room.config.carm import (
+    Carm,
+    CarmDestination,
+    CarmDose,
+    CarmHospital,
+    CarmLimits,
+    CarmPeer,
+    CarmTls,
+    CarmWorklist,
+)
 from esi_room.config.lines import Lines
-from esi_room.config.model import Carm, CarmLimits, CarmPeer, Device, Display, Mqtt, Room, RoomConfig, RoomFile, Table
+from esi_room.config.model import Device, Display, Mqtt, Room, RoomConfig, RoomFile
 from esi_room.config.notes import notes
 from esi_room.config.rules import Mistake
+from esi_room.config.table import Table
 from esi_room.config.words import shown, unknown_key
 from esi_room.errors import ConfigurationError
 
@@ -27,6 +38,11 @@ TABLES: dict[tuple[str, ...], type[Table]] = {
     ("carm",): Carm,
     ("carm", "peer"): CarmPeer,
     ("carm", "limits"): CarmLimits,
+    ("carm", "tls"): CarmTls,
+    ("carm", "destination"): CarmDestination,
+    ("carm", "worklist"): CarmWorklist,
+    ("carm", "worklist", "hospital"): CarmHospital,
+    ("carm", "dose"): CarmDose,
     ("device",): Device,
     ("display",): Display,
 }

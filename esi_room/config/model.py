@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from esi_room.config.carm import Carm
+from esi_room.config.table import ID_IN_WORDS, ID_PATTERN, LISTEN_IN_WORDS, Table
 from esi_room.config.values import (
-    AE_TITLE_MAX_CHARACTERS,
     EMBEDDED,
-    AETitle,
     BrokerUrl,
     DevicePort,
     Directory,
     ExistingFile,
     Listen,
-    Network,
     TimeZone,
 )
 from esi_room.drivers import registry
@@ -34,30 +33,18 @@ from esi_room.drivers.contract import Driver
 from esi_room.errors import ConfigurationError
 from esi_room.line import LineSettings
 
-# A topic level that people can still read in a list. Brokers take far longer ones.
-ID_MAX_CHARACTERS = 32
 # Room for a prefix around a room's id; every broker we know takes it, though MQTT 3.1.1 promises only 23.
 CLIENT_ID_MAX_CHARACTERS = 64
 # A password file holds one line: anything much longer is another file named by mistake.
 PASSWORD_MAX_BYTES = 4096
 
-_ID_PATTERN = rf"^[A-Za-z0-9_-]{{1,{ID_MAX_CHARACTERS}}}$"
 _CLIENT_ID_PATTERN = rf"^[A-Za-z0-9_-]{{1,{CLIENT_ID_MAX_CHARACTERS}}}$"
-_ID_IN_WORDS = f"1 to {ID_MAX_CHARACTERS} of A-Z a-z 0-9 _ - (it becomes a level of MQTT topics)"
-_LISTEN_IN_WORDS = "ADDRESS:PORT, such as 127.0.0.1:{port} for this machine alone or 0.0.0.0:{port} for the network"
-_AE_IN_WORDS = f"1 to {AE_TITLE_MAX_CHARACTERS} printable ASCII characters, no backslash, no space at either end"
-
-
-class Table(BaseModel):
-    """A TOML table: unknown keys are mistakes, and `1` is not `"1"`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Room(Table):
     """The room itself."""
 
-    id: str = Field(pattern=_ID_PATTERN, description=_ID_IN_WORDS)
+    id: str = Field(pattern=ID_PATTERN, description=ID_IN_WORDS)
     timezone: TimeZone = Field(
         description='a name of the IANA time zone database, such as "Europe/Berlin" or "America/New_York"'
     )
@@ -94,11 +81,11 @@ class Mqtt(Table):
         description=f'1 to {CLIENT_ID_MAX_CHARACTERS} of A-Z a-z 0-9 _ -; "esi-room-" and the room\'s id where absent',
     )
     listen: Listen = Field(
-        default=Listen("127.0.0.1:1883"), description=f"embedded broker: {_LISTEN_IN_WORDS.format(port=1883)}"
+        default=Listen("127.0.0.1:1883"), description=f"embedded broker: {LISTEN_IN_WORDS.format(port=1883)}"
     )
     websocket_listen: Listen | None = Field(
         default=None,
-        description=f"embedded broker, for browsers: {_LISTEN_IN_WORDS.format(port=9001)}; none where absent",
+        description=f"embedded broker, for browsers: {LISTEN_IN_WORDS.format(port=9001)}; none where absent",
     )
 
     @property
@@ -122,45 +109,10 @@ class Mqtt(Table):
         return password
 
 
-class CarmPeer(Table):
-    """A C-arm (or workstation) that may connect: both its AE title and its address must fit."""
-
-    ae_title: AETitle = Field(description=f"its AE title as it stands in its DICOM settings: {_AE_IN_WORDS}")
-    address: Network = Field(description="its IP address, such as 10.1.2.3, or a network, such as 10.1.2.0/24")
-
-
-class CarmLimits(Table):
-    """Bounds on what the DICOM peers may cost; the listener has its own where a key is absent."""
-
-    associations: int | None = Field(default=None, ge=1, description="associations at once, from all peers; at least 1")
-    connections_per_address: int | None = Field(
-        default=None, ge=1, description="connections at once from one peer; at least 1"
-    )
-    idle_timeout_s: float | None = Field(
-        default=None, gt=0, description="seconds an association may be silent; above 0"
-    )
-    association_timeout_s: float | None = Field(
-        default=None, gt=0, description="seconds an association may last, whatever it does; above 0"
-    )
-    object_bytes: int | None = Field(default=None, ge=1, description="bytes of the largest object taken; at least 1")
-    disk_reserve_bytes: int | None = Field(
-        default=None, ge=0, description="bytes of free disk that images leave to the record; at least 0"
-    )
-
-
-class Carm(Table):
-    """The DICOM side. Without this table the room takes no images."""
-
-    ae_title: AETitle = Field(description=f"the AE title that the C-arm sends to: {_AE_IN_WORDS}")
-    listen: Listen = Field(default=Listen("127.0.0.1:11112"), description=_LISTEN_IN_WORDS.format(port=11112))
-    peer: tuple[CarmPeer, ...] = Field(default=(), strict=False, description="tables [[carm.peer]], one for each peer")
-    limits: CarmLimits = Field(default=CarmLimits(), description="the table [carm.limits]")
-
-
 class Device(Table):
     """A monitor or pump on a line of its own."""
 
-    id: str = Field(pattern=_ID_PATTERN, description=_ID_IN_WORDS)
+    id: str = Field(pattern=ID_PATTERN, description=ID_IN_WORDS)
     driver: str = Field(description='a driver\'s name, from the list that "esi-room drivers" prints')
     port: DevicePort = Field(
         description="/dev/serial/by-id/…, another device path, socket://HOST:PORT or rfc2217://HOST:PORT"
@@ -182,7 +134,7 @@ class Device(Table):
 class Display(Table):
     """The pages for displays. Read and checked now; the pages come with the web output."""
 
-    listen: Listen = Field(default=Listen("127.0.0.1:8080"), description=_LISTEN_IN_WORDS.format(port=8080))
+    listen: Listen = Field(default=Listen("127.0.0.1:8080"), description=LISTEN_IN_WORDS.format(port=8080))
 
 
 class RoomFile(Table):

@@ -57,6 +57,13 @@ def _carm(config: RoomConfig) -> Iterator[Mistake]:
         yield Mistake(("carm",), "no [[carm.peer]]: every C-arm that connects will be refused, and recorded")
     if not carm.listen.loopback:
         yield Mistake(("carm", "listen"), "DICOM opens to the network, to the peers named in [[carm.peer]] alone")
+    if carm.learn:
+        yield Mistake(("carm", "learn"), "for setting up: whoever connects is heard out before being refused")
+    if carm.tls is not None and carm.tls.key_file.stat().st_mode & _OTHERS_MAY_READ:
+        yield Mistake(("carm", "tls", "key_file"), f"others may read {carm.tls.key_file}: chmod 600 it")
+    folder = carm.worklist.folder
+    if folder is not None and not folder.is_dir():
+        yield Mistake(("carm", "worklist", "folder"), f"{folder} is not there now; no order will come from it")
     for index, peer in enumerate(carm.peer):
         if peer.address in _EVERYBODY:
             yield Mistake(("carm", "peer", index, "address"), "every address: only the AE title guards the door")

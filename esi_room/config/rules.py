@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from esi_room.config.carm import Carm, CarmTls
 from esi_room.config.lines import Path
-from esi_room.config.model import Carm, Display, Mqtt
+from esi_room.config.model import Display, Mqtt
+from esi_room.config.table import Table
 from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen, split_url
 from esi_room.config.words import shown
 
 # Sources of entries that are no devices: a device of this name could not be told from them in the record.
-RESERVED_IDS = ("room", "carm")
+RESERVED_IDS = ("room", "carm", "worklist")
 
 
 class Mistake(NamedTuple):
@@ -35,6 +37,9 @@ def mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
     yield from _twice(raw, ("device",), ("id",))
     yield from _twice(raw, ("device",), ("port",))
     yield from _twice(raw, ("carm", "peer"), ("ae_title", "address"))
+    yield from _twice(raw, ("carm", "destination"), ("id",))
+    yield from _destinations_are_no_devices(raw)
+    yield from _tls(raw)
 
 
 def table(raw: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -100,32 +105,59 @@ def _listen(value: Any) -> Listen | None:
 def _listeners(raw: dict[str, Any]) -> Iterator[Mistake]:
     """Two listeners on one port, defaults included."""
     embedded = table(raw, "mqtt").get("url") == EMBEDDED
-    places = (
-        ("carm", "listen", Carm, "carm" in raw),
-        ("mqtt", "listen", Mqtt, embedded),
-        ("mqtt", "websocket_listen", Mqtt, embedded),
-        ("display", "listen", Display, "display" in raw),
+    places: tuple[tuple[Path, type[Table], bool], ...] = (
+        (("carm", "listen"), Carm, "carm" in raw),
+        (("carm", "tls", "listen"), CarmTls, "tls" in table(raw, "carm")),
+        (("mqtt", "listen"), Mqtt, embedded),
+        (("mqtt", "websocket_listen"), Mqtt, embedded),
+        (("display", "listen"), Display, "display" in raw),
     )
     taken: dict[int, str] = {}
-    for section, key, model, used in places:
-        address = _listen(table(raw, section).get(key, model.model_fields[key].default))
+    for path, model, used in places:
+        *section, key = (str(part) for part in path)
+        address = _listen(table(raw, *section).get(key, model.model_fields[key].default))
         if address is None or not used:
             continue
-        name = f"{section}.{key}"
+        name = ".".join((*section, key))
         if address.port in taken:
             text = (
                 f"{name} = {shown(address)}: {taken[address.port]} has port {address.port}; allowed: a port of its own"
             )
-            yield Mistake((section, key), text)
+            yield Mistake(path, text)
         taken.setdefault(address.port, name)
 
 
 def _reserved(raw: dict[str, Any]) -> Iterator[Mistake]:
-    for path, device in tables(raw, "device"):
-        if device.get("id") in RESERVED_IDS:
-            others = " and ".join(RESERVED_IDS)
-            text = f"device.id = {shown(device['id'])} names a part of the room; allowed: any but {others}"
-            yield Mistake((*path, "id"), text)
+    for keys in (("device",), ("carm", "destination")):
+        for path, one in tables(raw, *keys):
+            if one.get("id") in RESERVED_IDS:
+                others = ", ".join(RESERVED_IDS)
+                text = f"{'.'.join(keys)}.id = {shown(one['id'])} names a part of the room; allowed: any but {others}"
+                yield Mistake((*path, "id"), text)
+
+
+def _destinations_are_no_devices(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Both say `device.state` under their ids."""
+    devices = {device.get("id") for _, device in tables(raw, "device")}
+    for path, destination in tables(raw, "carm", "destination"):
+        if isinstance(name := destination.get("id"), str) and name in devices:
+            yield Mistake((*path, "id"), f"carm.destination.id = {shown(name)} is a [[device]]'s id already")
+
+
+def _tls(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Whoever is to be met with TLS needs the room's certificate; a peer that comes with it, a listener."""
+    tls = table(raw, "carm", "tls")
+    wanting = [*tables(raw, "carm", "destination"), *tables(raw, "carm", "peer")]
+    if hospital := table(raw, "carm", "worklist", "hospital"):
+        wanting.append((("carm", "worklist", "hospital"), hospital))
+    for path, one in wanting:
+        name = ".".join(str(key) for key in path if isinstance(key, str))
+        if one.get("tls") is not True:
+            continue
+        if not tls:
+            yield Mistake((*path, "tls"), f"{name}.tls without [carm.tls], which says with which certificate")
+        elif name == "carm.peer" and "listen" not in tls:
+            yield Mistake((*path, "tls"), "carm.peer.tls without carm.tls.listen, the address that it would come to")
 
 
 def _twice(raw: dict[str, Any], keys: Path, what: tuple[str, ...]) -> Iterator[Mistake]:

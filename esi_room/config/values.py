@@ -26,6 +26,8 @@ TLS_SCHEMES = ("mqtts", "wss")
 
 # DICOM PS3.5 table 6.2-1: an AE title has at most 16 characters.
 AE_TITLE_MAX_CHARACTERS = 16
+# PS3.5 section 9.1.
+UID_MAX_CHARACTERS = 64
 
 
 class Listen(str):
@@ -56,6 +58,34 @@ class Listen(str):
     def loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return ipaddress.ip_address(self.host).is_loopback
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
+
+
+class HostPort(str):
+    """Where to call: `pacs.example.org:104`, `10.1.2.9:104`, `[fd00::9]:104`."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        match = re.fullmatch(r"(?:\[([^\]]*)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text)
+        if match is None or not 1 <= int(match[3]) <= 65535:
+            raise ValueError("is no HOST:PORT")
+        if match[1] is not None:
+            ipaddress.IPv6Address(match[1])
+        return super().__new__(cls, text)
+
+    @property
+    def host(self) -> str:
+        """Name or address, without brackets."""
+        return self.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """1 to 65535."""
+        return int(self.rpartition(":")[2])
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -102,6 +132,12 @@ def _ae_title(value: str) -> str:
         raise ValueError("begins or ends with a space, which DICOM does not tell from none")
     if not all(" " <= char <= "~" and char != "\\" for char in value):
         raise ValueError("holds a character that DICOM forbids here")
+    return value
+
+
+def _sop_class(value: str) -> str:
+    if re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+", value) is None or len(value) > UID_MAX_CHARACTERS:
+        raise ValueError("is no UID")
     return value
 
 
@@ -169,6 +205,7 @@ Directory = Annotated[Path, Field(strict=False), AfterValidator(_directory)]
 ExistingFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_file)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
+SopClassUid = Annotated[str, AfterValidator(_sop_class)]
 Network = Annotated[str, AfterValidator(_network)]
 BrokerUrl = Annotated[str, AfterValidator(_broker)]
 DevicePort = Annotated[str, AfterValidator(_port)]

@@ -74,7 +74,7 @@ def test_the_settings_that_the_example_comments_out_are_right_too(tmp_path: Path
     text = text.replace('url = "embedded"', 'url = "mqtts://broker:8883"')
     text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_listen", "\n#websocket_listen")
     text = text.replace("\npassword_env", "\n#password_env")
-    for name in ("mqtt.password", "broker-ca.pem", "room.pem", "room.key"):
+    for name in ("mqtt.password", "broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem"):
         (tmp_path / name).touch()
     (tmp_path / "room.toml").write_text(text)
     config = load(tmp_path / "room.toml")
@@ -147,6 +147,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_taken(write: Write) -> None
 
 # --- what is wrong ----------------------------------------------------------------------------------------
 
+CARM = GOOD + '[carm]\nae_title = "A"\n'
+TLS = '[carm.tls]\ncert_file = "room.toml"\nkey_file = "room.toml"\nca_file = "room.toml"\n'
 WRONG = {
     "typo": (GOOD + 'usrname = "u"\n', 7, 'unknown key "usrname" in mqtt (did you mean "username"?); allowed: url,'),
     "missing": (GOOD.replace('id = "esi-1"\n', ""), 1, "room.id is missing; needed: 1 to 32 of A-Z"),
@@ -203,6 +205,40 @@ WRONG = {
         13,
         "stands in another [[carm.peer]] already",
     ),
+    "destination": (
+        CARM + '[[carm.destination]]\nid = "pacs"\nae_title = "P"\naddress = "10.1.2.3"\n',
+        12,
+        "is no HOST:PORT; allowed: HOST:PORT, such as",
+    ),
+    "destination id": (
+        CARM + '[[carm.destination]]\nid = "worklist"\nae_title = "P"\naddress = "a:104"\n',
+        10,
+        "names a part of the room; allowed: any but room, carm, worklist",
+    ),
+    "destination named like a device": (
+        CARM + '[[carm.destination]]\nid = "spo2"\nae_title = "P"\naddress = "a:104"\n' + DEVICE,
+        10,
+        "is a [[device]]'s id already",
+    ),
+    "TLS without a certificate": (
+        CARM + '[[carm.destination]]\nid = "p"\nae_title = "P"\naddress = "a:104"\ntls = true\n',
+        13,
+        "carm.destination.tls without [carm.tls]",
+    ),
+    "TLS peer without a listener": (
+        CARM + '[[carm.peer]]\nae_title = "P"\naddress = "10.1.2.3"\ntls = true\n' + TLS,
+        12,
+        "carm.peer.tls without carm.tls.listen",
+    ),
+    "TLS profile": (CARM + TLS + 'profile = "bcp"\n', 13, 'allowed: "bcp195" (PS3.15 B.12)'),
+    "same port with TLS": (CARM + TLS + 'listen = "0.0.0.0:11112"\n', 13, "carm.listen has port 11112"),
+    "hospital": (
+        CARM + '[carm.worklist.hospital]\nae_title = "R"\naddress = "ris:104"\npol_s = 9\n',
+        12,
+        '(did you mean "poll_s"?)',
+    ),
+    "SOP class": (CARM + 'private_sop_classes = ["GE"]\n', 9, 'carm.private_sop_classes = "GE" is no UID'),
+    "dose level": (CARM + "dose.fluoro_time_s = -1\n", 9, "carm.dose.fluoro_time_s = -1 is not allowed"),
     "limit": (GOOD + '[carm]\nae_title = "A"\nlimits.associations = 0\n', 9, "associations = 0 is not allowed"),
     "same id": (GOOD + DEVICE + DEVICE.replace("ttyS0", "ttyS1"), 12, 'device.id = "spo2" stands in another'),
     "same port of two devices": (GOOD + DEVICE + DEVICE.replace("spo2", "b"), 14, "stands in another [[device]]"),

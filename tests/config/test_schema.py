@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from esi_room.carm.settings import Limits
-from esi_room.config.model import CarmLimits
+from esi_room.config.carm import CarmLimits
 from esi_room.config.schema import schema
 
 ROOT = Path(__file__).parents[2]
