@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from esi_room import config, room
+from esi_room import config
 from esi_room.cli.mark import _ask
 from esi_room.errors import BrokerError, RecordError
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify import verify_room
+from esi_room.room import room
 
 TEXT = """
 [room]
