@@ -359,7 +359,7 @@ class CarmDose(Payload, frozen=True):
 
 
 class CarmMpps(Payload, frozen=True):
-    """A performed procedure step (PS3.4 F) was created or changed. Its data set is kept in `private/<sha256>.mpps`.
+    """A performed procedure step (PS3.4 F) was created or changed. `private/<sha256>.mpps` holds its data set (Part 10).
 
     `started`, `ended`: the C-arm's own time. `order`: the worklist order that it names. `images`: how many it names;
     `missing`: SOP instance UIDs that it names and the room does not hold.
@@ -397,6 +397,8 @@ class CarmCommitment(Payload, frozen=True):
     """Calling AE title @ address, or the destination's id."""
     transaction_uid: str
     state: Literal["asked", "reported", "delivered"]
+    instances: dict[str, str] = {}
+    """With `asked`: SOP instance UID -> SOP class UID of what is asked for."""
     committed: tuple[str, ...] = ()
     """SOP instance UIDs."""
     failed: dict[str, str] = {}

@@ -6,17 +6,14 @@ that could disagree with the record.
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from esi_room.events import CarmImage, Entry, InstanceRef
-from esi_room.record.reader import journal_path, records
-
-_MARK = b'"type":"carm.image"'
+from esi_room.carm.scan import entries
+from esi_room.events import CarmImage, InstanceRef
+from esi_room.record.reader import records
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -24,6 +21,7 @@ class Held(Struct, frozen=True, kw_only=True):
 
     record: str
     seq: int
+    sop_class_uid: str
     sha256: str
     content_sha256: str
     original: bool
@@ -42,6 +40,7 @@ def held(record: str, seq: int, image: CarmImage) -> Held:
     return Held(
         record=record,
         seq=seq,
+        sop_class_uid=image.sop_class_uid,
         sha256=image.sha256,
         content_sha256=image.content_sha256 or image.sha256,
         original=image.duplicate_of is None,
@@ -62,7 +61,7 @@ class Index:
         """Of all journals under `root`. Reads every journal once: call it in a thread."""
         index = cls()
         for record in records(root):
-            for entry in _images(journal_path(root, record)):
+            for entry in entries(root, record, CarmImage):
                 image = msgspec.json.decode(entry.data, type=CarmImage)
                 index.add(image.sop_instance_uid, held(entry.record, entry.seq, image))
         return index
@@ -73,25 +72,10 @@ class Index:
         if place.picture and place.original:
             self.last = sop_instance_uid, place
 
+    def __iter__(self) -> Iterator[tuple[str, list[Held]]]:
+        """Every SOP instance UID with its entries."""
+        return iter(self._by_uid.items())
+
     def find(self, sop_instance_uid: str) -> list[Held]:
         """Every entry of this UID, oldest first."""
         return self._by_uid.get(sop_instance_uid, [])
-
-
-def _images(journal: Path) -> Iterator[Entry]:
-    """The `carm.image` entries of a journal. A line that does not parse is `verify`'s business."""
-    if not journal.is_file() or journal.stat().st_size == 0:
-        return
-    with journal.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
-        at = octets.find(_MARK)
-        while at >= 0:
-            start, end = octets.rfind(b"\n", 0, at) + 1, octets.find(b"\n", at)
-            if end < 0:
-                return
-            try:
-                entry = msgspec.json.decode(octets[start:end], type=Entry)
-            except msgspec.MsgspecError:
-                entry = None
-            if entry is not None and entry.type == CarmImage.TYPE:
-                yield entry
-            at = octets.find(_MARK, end)

@@ -1,8 +1,10 @@
-"""What the daemon and its two helper processes say to each other: a length (4 bytes, big-endian), then JSON.
+"""What the daemon and its helper processes say to each other: a length (4 bytes, big-endian), then JSON.
 
     daemon   -> listener   Configure once, an Offer whenever the worklist changes, an Answer for everything Asking,
                            at the end Stop
     listener -> daemon     Listening or Unable once, then Knocked, and what is Asking: Received, StepCreated …
+    daemon   -> caller     Call once, then any Request; an Answer for what is Asking
+    caller   -> daemon     a Reply to every Request; CommitmentReported, which is Asking
     daemon   -> previewer  Show
     previewer -> daemon    Shown
 
@@ -14,13 +16,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from esi_room.carm.settings import CarmSettings
-from esi_room.carm.shapes import DoseReport, InstanceFailed, InstanceName, Patient, Step
+from esi_room.carm.shapes import Called, DoseReport, InstanceFailed, InstanceName, Patient, Step
 from esi_room.clock import Stamp
 from esi_room.commands import Order
 from esi_room.events import CarmAssociation, CarmImage
@@ -42,11 +44,14 @@ class Configure(Message, frozen=True):
 
 
 class Answer(Message, frozen=True):
-    """Of `Received` number `id`: the DIMSE status for the peer, and why."""
+    """Of what was Asking, number `id`: the DIMSE status for the peer, and why.
+
+    `error_id`: Error ID (0000,0903), where the service has one (PS3.4 F.7.2.2.4)."""
 
     id: int
     status: int
     comment: str = ""
+    error_id: int | None = None
 
 
 class Stop(Message, frozen=True):
@@ -86,7 +91,7 @@ class Received(Asking, frozen=True):
 
 
 class StepCreated(Asking, frozen=True):
-    """MPPS N-CREATE: a performed procedure step, and its data set as it came (explicit VR little endian)."""
+    """MPPS N-CREATE: a performed procedure step, and its data set: a Part 10 file, octet for octet as it came."""
 
     peer: str
     at: Stamp
@@ -95,7 +100,7 @@ class StepCreated(Asking, frozen=True):
 
 
 class StepChanged(Asking, frozen=True):
-    """MPPS N-SET: what changed, and its data set as it came."""
+    """MPPS N-SET: what changed, and its data set, likewise."""
 
     peer: str
     at: Stamp
@@ -138,6 +143,70 @@ class Offer(Message, frozen=True):
     orders: tuple[Order, ...]
 
 
+class Call(Message, frozen=True):
+    """Be this caller."""
+
+    settings: CarmSettings
+
+
+class Request(Message, frozen=True):
+    """Something that the caller is to do: it sends a Reply of the same `id`. `to`: whom to call, None for nobody.
+
+    What is for one peer is done in the order of asking; peers do not wait for each other.
+    """
+
+    id: int
+    to: Called | None
+
+
+class Send(Request, frozen=True):
+    """C-STORE of the Part 10 file `path`, octet for octet, if it still has this digest."""
+
+    path: str
+    sha256: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+class RelayStep(Request, frozen=True):
+    """MPPS N-CREATE or N-SET with the data set in the file `path` (explicit VR little endian)."""
+
+    message: Literal["create", "set"]
+    path: str
+    sop_instance_uid: str
+
+
+class RequestCommitment(Request, frozen=True):
+    """Storage commitment N-ACTION: does the peer stand for these?"""
+
+    transaction_uid: str
+    instances: tuple[InstanceName, ...]
+
+
+class ReportCommitment(Request, frozen=True):
+    """Storage commitment N-EVENT-REPORT: what the room stands for, and what not."""
+
+    transaction_uid: str
+    committed: tuple[InstanceName, ...]
+    failed: tuple[InstanceFailed, ...]
+
+
+class Reply(Message, frozen=True):
+    """To the Request of this `id`."""
+
+    id: int
+
+
+class Done(Reply, frozen=True):
+    """How it went. `done`: the peer has it. `refused`: it will not take this one. `unavailable`: nobody there, or not
+    now. `broken`: the file is not what it was. `status`: the peer's, where it gave one."""
+
+    outcome: Literal["done", "refused", "unavailable", "broken"]
+    status: int | None = None
+    comment: str = ""
+
+
 class Show(Message, frozen=True):
     """Make a JPEG of the Part 10 file `path`."""
 
@@ -155,6 +224,9 @@ ToListener = Configure | Answer | Offer | Stop
 FromListener = (
     Listening | Unable | Knocked | Received | StepCreated | StepChanged | CommitmentAsked | CommitmentReported
 )
+
+ToCaller = Call | Send | RelayStep | RequestCommitment | ReportCommitment | Answer
+FromCaller = Done | CommitmentReported
 
 
 def pack(message: Message) -> bytes:
