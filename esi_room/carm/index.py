@@ -6,6 +6,7 @@ that could disagree with the record.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec

@@ -20,6 +20,15 @@ class Patient(Struct, frozen=True, kw_only=True):
     accession: str | None = None
 
 
+class Called(Struct, frozen=True):
+    """Whom to call, and how."""
+
+    ae_title: str
+    host: str
+    port: int
+    tls: bool = False
+
+
 class InstanceName(Struct, frozen=True):
     """A SOP instance."""
 

@@ -170,7 +170,7 @@ class Send(Request, frozen=True):
 
 
 class RelayStep(Request, frozen=True):
-    """MPPS N-CREATE or N-SET with the data set in the file `path` (explicit VR little endian)."""
+    """MPPS N-CREATE or N-SET with the data set of the Part 10 file `path`."""
 
     message: Literal["create", "set"]
     path: str
