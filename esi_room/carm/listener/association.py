@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import queue
 import socket
+import ssl
 import struct
 from typing import Any, Protocol
 
@@ -18,12 +19,13 @@ from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
 from pynetdicom.pdu_primitives import P_DATA
 
 from esi_room.carm.listener.incoming import Incoming
 from esi_room.carm.listener.transport import TURN_S, RoomDul, RoomSocket
 from esi_room.carm.settings import MAX_PDU_BYTES, Limits
+from esi_room.carm.tls import why
 from esi_room.clock import Clock
 
 # The longest command set of the standard is under 1 KiB; fragments of one may come without end.
@@ -32,6 +34,8 @@ MAX_COMMAND_BYTES = 64 << 10
 MAX_DATASET_BYTES = MAX_PDU_BYTES
 # A peer waits for its answer before it asks again (asynchronous operations are not negotiated).
 MAX_WAITING_REQUESTS = 2
+# Of requests under way; there is one at a time.
+_MAX_CANCELS = 10
 _FRAGMENT_AT = 12
 
 
@@ -93,9 +97,28 @@ class RoomDimse(DIMSEServiceProvider):
                 return
             single = P_DATA()
             single.presentation_data_value_list.append(value)
-            super().receive_primitive(single)
+            self._receive(single)
             if self.message is not None and not self._bounded(self.message):
                 return
+
+    def _receive(self, value: P_DATA) -> None:
+        """A PDV to its message; the message to the queue once it is whole. Like pynetdicom's, but it says what is
+        wrong with a message, and N-EVENT-REPORTs wait their turn (pynetdicom starts a thread for each)."""
+        if self.message is None:
+            self.message = DIMSEMessage()
+        if not self.message.decode_msg(value, self.assoc):
+            return
+        message, self.message = self.message, None
+        try:
+            primitive: Any = message.message_to_primitive()
+        except Exception as error:  # noqa: BLE001 - whatever pynetdicom's setters raise of a peer's values
+            kind = type(message).__name__.replace("_", "-")
+            self.dul.give_up(f"a {kind} with a value that DICOM forbids: {type(error).__name__}")  # type: ignore[attr-defined]
+            return
+        if isinstance(primitive, C_CANCEL) and len(self.cancel_req) < _MAX_CANCELS:
+            self.cancel_req[int(primitive.MessageIDBeingRespondedTo or 0)] = primitive
+        else:
+            self.msg_queue.put((message.context_id or 0, primitive))
 
     def _bounded(self, message: DIMSEMessage) -> bool:
         """False where the peer was given up. Gives a C-STORE its file once its command set is whole."""
@@ -132,8 +155,8 @@ class RoomAssociation(Association):
     dul: RoomDul
     dimse: RoomDimse
 
-    def __init__(self, services: Services, ae: Any, client: socket.socket) -> None:
-        self.services = services
+    def __init__(self, services: Services, ae: Any, client: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        self.services, self._tls = services, tls
         super().__init__(ae, "acceptor")
         self.dul = RoomDul(self)
         self.dimse = RoomDimse(self)
@@ -159,13 +182,29 @@ class RoomAssociation(Association):
     def run_reactor(self) -> None:
         """From the first PDU to the end."""
         try:
-            super().run_reactor()
+            if self._secured():
+                super().run_reactor()
         except Exception as error:  # noqa: BLE001 - see RoomDul.run_reactor
             self.cause = self.cause or f"not understood: {type(error).__name__}"
         finally:
             self.dul.kill_dul()
             self.dul.socket.close()
             self.services.ended(self)
+
+    @property
+    def secure(self) -> bool:
+        """Whether it came by the door for TLS."""
+        return self._tls is not None
+
+    def _secured(self) -> bool:
+        """Shake hands where this door asks for TLS; here, in the connection's own thread, where it delays nobody."""
+        if self._tls is None:
+            return True
+        try:
+            self.dul.socket.handshake(self._tls)
+        except OSError as error:
+            self.refusal = f"no TLS: {self.cause or why(error)}"
+        return self.refusal is None
 
     def _run_reactor(self) -> None:
         """Requests, one after the other, until the association is over. Like pynetdicom's, without its sleeps and

@@ -9,10 +9,12 @@ Rules of this file:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +35,11 @@ _PDU_HEADER_BYTES = 6
 _PDU_TYPES = range(0x01, 0x08)
 _P_DATA = 0x04
 _ABORT_SOURCE_PROVIDER = 2
+_ASSOCIATE_RQ, _TLS_HANDSHAKE = b"\x01", b"\x16\x03"
+# From being cut off to the end of the connection, for a peer that does not even read its A-ABORT.
+_CUT_S = 1.0
+# What an event of PS3.8 table 9-10 means where nothing else is known.
+_TROUBLES = {"Evt16": "aborted by the peer", "Evt19": "a PDU that does not belong here"}
 
 
 class _Waker:
@@ -93,6 +100,25 @@ class RoomSocket(AssociationSocket):
                 raise TimeoutError("too slow")
         return octets
 
+    def handshake(self, context: ssl.SSLContext) -> None:
+        """TLS from here on; before the upper layer's thread starts. OSError where it fails or takes too long."""
+        plain = cast(socket.socket, self.socket)
+        if plain.recv(1, socket.MSG_PEEK) == _ASSOCIATE_RQ:
+            raise ConnectionError("plain DICOM on the port for TLS")
+        self.socket = context.wrap_socket(plain, server_side=True)
+
+    def hang_up(self, how: int) -> None:
+        """From another thread: what the socket's own thread waits for ends. That one alone closes it: once closed,
+        the descriptor may be another peer's, and TLS takes one thread at a time."""
+        if self.socket is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self.socket, how)
+
+    @property
+    def buffered(self) -> bool:
+        """Whether TLS holds octets that it has decrypted already: `select` does not see them."""
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+
 
 class RoomDul(DULServiceProvider):
     """The upper layer's thread: one socket, one state machine. `trouble` says what went wrong with the peer."""
@@ -108,11 +134,14 @@ class RoomDul(DULServiceProvider):
         self.to_user_queue = _TellingQueue(lambda: association.dimse.msg_queue.put((None, None)))
         self.trouble: str | None = None
         self._services = association.services
+        self._cut_ns: int | None = None
 
     def kill_dul(self) -> None:
         """End the thread."""
         super().kill_dul()
         self._waker.wake()
+        if self.ident is None:
+            self._waker.close()  # it was never started
 
     def run_reactor(self) -> None:
         """The thread's loop: a primitive to send, else a PDU to read, then whatever event came of it."""
@@ -131,6 +160,8 @@ class RoomDul(DULServiceProvider):
             self.to_user_queue.put(cast(Any, None))  # whoever waits there for a request need not wait out its timeout
 
     def _turn(self) -> None:
+        if self._cut_ns is not None and self.socket.socket is not None:
+            self._abort()
         if self.artim_timer.expired:
             self.trouble = self.trouble or "silent"
             self.event_queue.put("Evt18")
@@ -141,10 +172,13 @@ class RoomDul(DULServiceProvider):
         except queue.Empty:
             self._wait()
         else:
+            self.trouble = self.trouble or _TROUBLES.get(event)
             self.state_machine.do_action(event)
 
     def _wait(self) -> None:
         peer = self.socket.socket
+        if self.socket.buffered:
+            return
         sources: list[Any] = [self._waker.fd] if peer is None else [self._waker.fd, peer]
         try:
             ready, _, _ = select.select(sources, [], [], TURN_S)
@@ -166,7 +200,8 @@ class RoomDul(DULServiceProvider):
                 return
             size = int.from_bytes(octets[2:], "big")
             if octets[0] not in _PDU_TYPES:
-                self.give_up("not DICOM")
+                tls = octets[:2] == _TLS_HANDSHAKE
+                self.give_up("TLS on the port for plain DICOM" if tls else "not DICOM")
             elif size > (MAX_REQUEST_BYTES if unassociated else MAX_PDU_BYTES):
                 self.give_up(f"a PDU of {size} bytes")
             else:
@@ -194,14 +229,30 @@ class RoomDul(DULServiceProvider):
 
     def _closed(self, trouble: str) -> None:
         self.trouble = self.trouble or trouble
-        self.event_queue.put("Evt17")
+        if self._cut_ns is not None:
+            self._abort()
+        else:
+            self.event_queue.put("Evt17")
 
     def give_up(self, trouble: str) -> None:
-        """Abort and close: nothing this peer sends from here on is looked at."""
+        """Abort and close: nothing this peer sends from here on is looked at. Any thread may say so."""
         self.trouble = self.trouble or trouble
+        if threading.current_thread() is self:
+            self._abort()
+            return
+        now_ns = self._services.clock.now().mono_ns
+        if self._cut_ns is None:
+            self._cut_ns = now_ns
+            self.socket.hang_up(socket.SHUT_RD)
+        elif now_ns - self._cut_ns > _CUT_S * NS:
+            self.socket.hang_up(socket.SHUT_RDWR)
+        self._waker.wake()
+
+    def _abort(self) -> None:
+        if self.socket.socket is None:
+            self.event_queue.put("Evt17")
+            return
         abort = A_ABORT_RQ()
         abort.source, abort.reason_diagnostic = _ABORT_SOURCE_PROVIDER, 0
-        if self.socket.socket is not None:
-            self.socket.send(abort.encode())
-            self.socket.close()
-        self.event_queue.put("Evt17")
+        self.socket.send(abort.encode())
+        self.socket.close()  # which puts Evt17
