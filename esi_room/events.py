@@ -356,6 +356,10 @@ class CarmDose(Payload, frozen=True):
     fact: int | None = None
     """`seq` of the entry of the object or step that it comes from."""
     sop_instance_uid: str | None = None
+    """Of the object or step that it comes from."""
+    study_uid: str | None = None
+    scope_uid: str | None = None
+    """Of what `scope` names: the study, the step, the event; where the source says it."""
 
 
 class CarmMpps(Payload, frozen=True):
