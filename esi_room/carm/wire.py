@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from esi_room.carm.settings import CarmSettings
+from esi_room.carm.settings import CarmSettings, Hospital
 from esi_room.carm.shapes import Called, DoseReport, InstanceFailed, InstanceName, Patient, Step
 from esi_room.clock import Stamp
 from esi_room.commands import Order
@@ -138,9 +138,10 @@ class Knocked(Message, frozen=True):
 
 
 class Offer(Message, frozen=True):
-    """The whole worklist: what is answered to C-FIND from now on."""
+    """The whole worklist: what is answered to C-FIND from now on. `timezone`: of the orders' local times."""
 
     orders: tuple[Order, ...]
+    timezone: str = "UTC"
 
 
 class Call(Message, frozen=True):
@@ -192,6 +193,20 @@ class ReportCommitment(Request, frozen=True):
     failed: tuple[InstanceFailed, ...]
 
 
+class ReadFolder(Request, frozen=True):
+    """Read the orders in the folder `path`, unless it is still as it was when `seen` was replied."""
+
+    path: str
+    seen: str = ""
+
+
+class AskWorklist(Request, frozen=True):
+    """C-FIND of the hospital's worklist, for `first_day` (YYYYMMDD) and the days after it that it asks for."""
+
+    hospital: Hospital
+    first_day: str
+
+
 class Reply(Message, frozen=True):
     """To the Request of this `id`."""
 
@@ -205,6 +220,15 @@ class Done(Reply, frozen=True):
     outcome: Literal["done", "refused", "unavailable", "broken"]
     status: int | None = None
     comment: str = ""
+
+
+class OrdersRead(Reply, frozen=True):
+    """All orders of a folder or of the hospital's answer; None where the folder has not changed. `problems`: what was
+    left out, by file name or number of the item, and why. `seen`: the folder's state."""
+
+    orders: tuple[Order, ...] | None
+    problems: dict[str, str] = {}
+    seen: str = ""
 
 
 class Show(Message, frozen=True):
@@ -225,8 +249,8 @@ FromListener = (
     Listening | Unable | Knocked | Received | StepCreated | StepChanged | CommitmentAsked | CommitmentReported
 )
 
-ToCaller = Call | Send | RelayStep | RequestCommitment | ReportCommitment | Answer
-FromCaller = Done | CommitmentReported
+ToCaller = Call | Send | RelayStep | RequestCommitment | ReportCommitment | ReadFolder | AskWorklist | Answer
+FromCaller = Done | OrdersRead | CommitmentReported
 
 
 def pack(message: Message) -> bytes:
