@@ -3,7 +3,7 @@
 Rules of this file:
 - Said by the device or absent: nothing is derived but units (uA to mA, us to ms) and sums of a frame time vector.
 - Each attribute on its own: one that has the wrong type, or no value, costs itself alone and is named in `unreadable`.
-- Nothing of the patient is read.
+- The patient is read for comparison alone (`Header.patient`), and is no part of `attributes`: no entry names anybody.
 - Bounded: HEADER_BYTES of the object are looked at, large values are skipped, a deflated data set is inflated no
   further than that.
 
@@ -25,8 +25,10 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from esi_room.carm.listener import patient
 from esi_room.carm.listener.look import Look
 from esi_room.carm.listener.moments import acquired, frame_times_ms
+from esi_room.carm.shapes import Patient
 
 # Per-frame functional groups are 1 to 2 KiB a frame; a run of 5,000 frames still fits.
 HEADER_BYTES = 16 << 20
@@ -58,6 +60,7 @@ DOSE_KEYWORDS = (
     "RadiationSetting",
     "RadiationMode",
     "AveragePulseWidth",  # ms
+    "IrradiationEventUID",  # all images of one irradiation event carry the dose of that event
 )
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _PLAIN = (
@@ -94,7 +97,7 @@ _PLAIN = (
     "ManufacturerModelName",
     "StationName",
 )
-_WANTED: list[BaseTag | int] = [Tag(k) for k in (*_PLAIN, *DOSE_KEYWORDS, *_GROUPS)]
+_WANTED: list[BaseTag | int] = [Tag(k) for k in (*_PLAIN, *DOSE_KEYWORDS, *_GROUPS, *patient.KEYWORDS)]
 
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE  # what a device wrote is not ours to judge
 
@@ -105,6 +108,7 @@ class Header(Struct, frozen=True):
     sop_class_uid: str | None
     sop_instance_uid: str | None
     attributes: dict[str, Any]
+    patient: Patient
 
 
 class _Window(io.BufferedReader):
@@ -171,6 +175,7 @@ def _described(dataset: Dataset, unreadable: str | None) -> Header:
         "dose": {keyword: value for keyword in DOSE_KEYWORDS if (value := look.plain(keyword)) is not None},
     }
     sop_class, sop_instance = look.text("SOPClassUID"), look.text("SOPInstanceUID")
+    who = patient.patient(look)
     if look.unreadable:
         unreadable = unreadable or "not readable: " + ", ".join(sorted(look.unreadable))
-    return Header(sop_class, sop_instance, attributes | {"unreadable": unreadable})
+    return Header(sop_class, sop_instance, attributes | {"unreadable": unreadable}, who)

@@ -79,6 +79,22 @@ class Look:
             self.unreadable.add(keyword)
             return []
 
+    def items(self, keyword: str) -> list[Dataset]:
+        """The items of a sequence at the top level."""
+        items = self._items(self._dataset, keyword)
+        if not all(isinstance(item, Dataset) for item in items):
+            self.unreadable.add(keyword)
+        return [item for item in items if isinstance(item, Dataset)]
+
+    def present(self, keyword: str) -> bool:
+        """Whether `keyword` is there, at the top level, and not empty."""
+        try:
+            element = self._dataset.get(_tag(keyword))
+        except Exception:  # noqa: BLE001 - see `value`
+            self.unreadable.add(keyword)
+            return True
+        return element is not None and not element.is_empty
+
     def _items(self, dataset: Dataset, keyword: str) -> list[Dataset]:
         try:
             return list(dataset.get(keyword) or [])

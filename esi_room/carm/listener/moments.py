@@ -79,6 +79,12 @@ def acquired(look: Look) -> str | None:
     return str(moment) if moment else None
 
 
+def stated(look: Look, kind: str) -> str | None:
+    """The attributes `<kind>Date` and `<kind>Time` of a data set as one."""
+    date, clock = look.text(f"{kind}Date"), look.text(f"{kind}Time")
+    return _iso_from(date, clock, look.text("TimezoneOffsetFromUTC")) if date and clock else None
+
+
 def _iso(date_time: str, zone: str | None) -> str | None:
     matched = _DATE_TIME.fullmatch(date_time.strip())
     if matched is None or matched[2] is None:

@@ -34,6 +34,7 @@ from esi_room.carm.listener.incoming import Incoming, file_meta
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.services import Ask
 from esi_room.carm.settings import Limits
+from esi_room.carm.shapes import Patient
 from esi_room.carm.wire import Received
 from esi_room.clock import Clock
 from esi_room.events import CarmImage
@@ -110,19 +111,19 @@ class Storage:
         received.finish()
         if received.problem is not None:
             raise Refusal(OUT_OF_RESOURCES, received.problem)
-        image = self._image(association, received, sop_class, sop_instance, str(context.transfer_syntax[0]))
-        answer = self._ask(Received(id=0, file=received.path.name, image=image, started=received.started))
+        image, who = self._image(association, received, sop_class, sop_instance, str(context.transfer_syntax[0]))
+        answer = self._ask(Received(id=0, file=received.path.name, image=image, started=received.started, patient=who))
         if answer.status != SUCCESS:
             raise Refusal(answer.status, answer.comment)
         return SUCCESS
 
     def _image(
         self, association: RoomAssociation, received: Incoming, sop_class: str, sop_instance: str, syntax: str
-    ) -> CarmImage:
+    ) -> tuple[CarmImage, Patient]:
         read = header.read(received.path, received.meta_bytes, syntax)
         if read.sop_instance_uid not in (None, sop_instance) or read.sop_class_uid not in (None, sop_class):
             raise Refusal(MISMATCH, "the data set names another object than the request")
-        return CarmImage(
+        image = CarmImage(
             sop_class_uid=sop_class,
             sop_instance_uid=sop_instance,
             transfer_syntax_uid=syntax,
@@ -133,6 +134,7 @@ class Storage:
             duplicate_of=None,
             **read.attributes,
         )
+        return image, read.patient
 
     def _no_room(self) -> str | None:
         try:
