@@ -434,7 +434,11 @@ class CarmOrder(Payload, frozen=True):
 
 
 class CarmAssociation(Payload, frozen=True):
-    """A DICOM peer knocked: let in, refused, lost, or over. `reason` says which rule refused it."""
+    """A DICOM peer knocked: let in, refused, lost, or over. `reason` says which rule refused it.
+
+    In learn mode, of a caller that is not on the list: `wants`, the services it asks for, each with the number of its
+    presentation contexts; `learned`, the stanza of `room.toml` that would let it in.
+    """
 
     TYPE: ClassVar = "carm.association"
     outcome: Literal["refused", "aborted", "failed"]
@@ -442,6 +446,8 @@ class CarmAssociation(Payload, frozen=True):
     called: str | None
     reason: str
     count: int = 1
+    wants: tuple[str, ...] = ()
+    learned: str | None = None
 
 
 # --- procedure, alerts, commands --------------------------------------------------------------------------

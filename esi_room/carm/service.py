@@ -47,6 +47,8 @@ class CarmService:
     ) -> None:
         self.address: tuple[str, int] | None = None
         """Where peers can connect; None while nobody can."""
+        self.tls_address: tuple[str, int] | None = None
+        """Where they can with TLS."""
         self._settings, self._journal, self._clock = settings, journal, clock
         self._incoming = journal.root / "incoming"
         self._index = Index()
@@ -84,9 +86,9 @@ class CarmService:
         patience_s = FIRST_PATIENCE_S
         while True:
             reason = await self._one_life()
-            if self.address is not None:
+            if self.address or self.tls_address:
                 patience_s = FIRST_PATIENCE_S
-            self.address = None
+            self.address = self.tls_address = None
             self._say_lost(reason)
             await asyncio.sleep(patience_s)
             patience_s = min(2 * patience_s, LAST_PATIENCE_S)
@@ -105,7 +107,7 @@ class CarmService:
         except asyncio.CancelledError:
             child.send(Stop())
             await asyncio.wait({listening}, timeout=self._settings.limits.grace_s + END_S)
-            self.address = None
+            self.address = self.tls_address = None
             self._say_lost(ENDING)
             raise
         finally:
@@ -124,10 +126,10 @@ class CarmService:
                     case Knocked():
                         self._say(message.association, message.at)
                     case Listening():
-                        self.address = (message.host, message.port)
-                        self._say_listening(message)
+                        self.address, self.tls_address = message.plain, message.secure
+                        self._say_listening()
                     case Unable():
-                        return f"cannot listen on {_spelt(self._settings.listen)}: {message.reason}"
+                        return f"cannot listen on {self._wanted()}: {message.reason}"
         except EOFError:
             code = await child.ended(END_S)
             return f"the listener's process ended ({'it hangs' if code is None else f'code {code}'})"
@@ -161,8 +163,12 @@ class CarmService:
 
     # --- what is said -------------------------------------------------------------------------------------
 
-    def _say_listening(self, message: Listening) -> None:
-        where = _spelt((message.host, message.port))
+    def _wanted(self) -> str:
+        tls = self._settings.tls
+        return _spelt(self._settings.listen, None if tls is None else tls.listen)
+
+    def _say_listening(self) -> None:
+        where = _spelt(self.address, self.tls_address)
         log.info("carm_listening", address=where, ae_title=self._settings.ae_title)
         self._lost = None
         self._say_state(DeviceState(state="connected", reason=f"listening on {where}", port=where))
@@ -196,6 +202,6 @@ def _empty(incoming: Path) -> None:
         left.unlink()
 
 
-def _spelt(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _spelt(plain: tuple[str, int] | None, secure: tuple[str, int] | None) -> str:
+    named = [(plain, ""), (secure, " (TLS)")]
+    return ", ".join(f"[{at[0]}]:{at[1]}{how}" if ":" in at[0] else f"{at[0]}:{at[1]}{how}" for at, how in named if at)

@@ -15,6 +15,9 @@ ADVERTISED_PDU_BYTES = MIB
 MAX_PDU_BYTES = 4 * MIB
 # An A-ASSOCIATE-RQ with 128 presentation contexts of 60 transfer syntaxes each is 260 KiB.
 MAX_REQUEST_BYTES = MIB // 2
+# At once, from all peers, associated or not. Each takes two threads and three descriptors, and select(2) sees none of
+# those above 1023.
+MAX_CONNECTIONS = 128
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -24,8 +27,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     """At once, from all peers. A C-arm opens one, at most one a service."""
     connections_per_address: int = 8
     """At once, associated or not: one peer that leaks connections must not use up everybody's."""
+    associations_per_peer: int = 8
+    """At once, from one AE title at one address: a C-arm's five services, and what a restart of it left behind."""
+    bytes_per_hour: int = 128 << 30
+    """From one AE title at one address, in objects: 30 frames/s of 1 MiB the whole hour long are 106 GiB."""
     request_timeout_s: float = 10.0
-    """From TCP connection to A-ASSOCIATE-RQ, and for the end of an association (PS3.8's ARTIM timer)."""
+    """From TCP connection to A-ASSOCIATE-RQ (a TLS handshake has as much again), and for the end of an association
+    (PS3.8's ARTIM timer)."""
     pdu_timeout_s: float = 30.0
     """From the first byte of a PDU to its last: the slowest link that makes sense moves 1 MiB in this time."""
     idle_timeout_s: float = 300.0
@@ -110,8 +118,8 @@ class CarmSettings(Struct, frozen=True, kw_only=True):
     """The listener. With no peers, nobody may connect; who tried is recorded."""
 
     ae_title: str = "ESI_ROOM"
-    listen: tuple[str, int] = ("127.0.0.1", 11112)
-    """Address and port; port 0 takes a free one."""
+    listen: tuple[str, int] | None = ("127.0.0.1", 11112)
+    """Address and port; port 0 takes a free one. None: with TLS alone (`tls.listen`)."""
     peers: tuple[PeerRule, ...] = ()
     limits: Limits = field(default_factory=Limits)
     learn: bool = False

@@ -59,10 +59,10 @@ class Stop(Message, frozen=True):
 
 
 class Listening(Message, frozen=True):
-    """Peers can connect here."""
+    """Peers can connect here: `plain`, and `secure` with TLS."""
 
-    host: str
-    port: int
+    plain: tuple[str, int] | None
+    secure: tuple[str, int] | None = None
 
 
 class Unable(Message, frozen=True):

@@ -1,7 +1,8 @@
 """The listener's process: everything that a C-arm connects to. It acknowledges nothing that the daemon has not kept.
 
 __main__    the process, and its end of the pipe to the daemon
-server      who may connect, how many, how long
+server      the doors: plain and TLS; how many, how long
+access      who is let in, and how much of the room each may take
 transport   pynetdicom's association with bounds, large reads and no sleeping turns
 storage     C-STORE; services: what each further service gives (a file a service)
 incoming    an object while it arrives: Part 10 file and digests

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+from esi_room.carm.listener import steps
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.server import Server
 from esi_room.carm.listener.services import Service
 from esi_room.carm.listener.storage import OUT_OF_RESOURCES, Storage
-from esi_room.carm.listener.transport import TURN_S
+from esi_room.carm.listener.worklist import Worklist
 from esi_room.carm.wire import (
     Answer,
     Asking,
@@ -30,12 +31,14 @@ from esi_room.carm.wire import (
     Knocked,
     Listening,
     Message,
+    Offer,
     Pipe,
     Stop,
     ToListener,
     Unable,
 )
 from esi_room.clock import Stamp, SystemClock
+from esi_room.errors import ConfigurationError
 from esi_room.events import CarmAssociation
 
 DAEMON_GONE = 3
@@ -53,19 +56,24 @@ class Listener:
         clock = SystemClock()
         knocks = Knocks(clock, self._knocked)
         storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self.ask)
-        services: tuple[Service, ...] = ()
+        self._worklist = Worklist(knocks, clock)
+        services: tuple[Service, ...] = (
+            self._worklist.service(),
+            steps.service(self.ask, clock, knocks),
+        )
         self.server = Server(configure.settings, storage, services, knocks, clock)
 
     def run(self) -> None:
         """Until the daemon says stop."""
-        host, port = self.server.server_address[:2]
-        threading.Thread(target=self.server.serve_forever, args=(TURN_S,), daemon=True, name="accept").start()
-        self._send(Listening(host=host, port=port))
+        self.server.start()
+        self._send(Listening(plain=self.server.address, secure=self.server.tls_address))
         drained = threading.Thread(target=self._drain, daemon=True, name="drain")
         while True:
             message: ToListener = self._pipe.receive(ToListener)
             if isinstance(message, Answer):
                 self._answered(message)
+            elif isinstance(message, Offer):
+                self._worklist.offer(message)
             elif isinstance(message, Stop):
                 drained.start()
 
@@ -114,6 +122,9 @@ def main() -> None:
             listener = Listener(pipe, configure)
         except OSError as error:
             pipe.send(Unable(reason=f"{error.strerror or error}"))
+            return
+        except ConfigurationError as error:
+            pipe.send(Unable(reason=str(error)))
             return
         listener.run()
     except EOFError:

@@ -150,7 +150,8 @@ class RoomAcse(ACSE):
 
 
 class RoomAssociation(Association):
-    """One peer's association. `refusal` is why it was rejected, `cause` why we ended it."""
+    """One peer's association. `refusal` is why it was rejected (`wants`, `learned`: see `access`), `cause` why we
+    ended it."""
 
     dul: RoomDul
     dimse: RoomDimse
@@ -168,6 +169,8 @@ class RoomAssociation(Association):
         self.started = services.clock.now()
         self.refusal: str | None = None
         self.cause: str | None = None
+        self.wants: tuple[str, ...] = ()
+        self.learned: str | None = None
 
     @property
     def address(self) -> str:

@@ -28,19 +28,29 @@ class Knocks:
         self._lock = threading.Lock()
         self._known: dict[_Key, tuple[int, Stamp]] = {}  # how often since, and when it was last told
 
-    def say(self, outcome: str, peer: str, called: str | None, reason: str) -> None:
-        """It happened (again)."""
+    def say(
+        self,
+        outcome: str,
+        peer: str,
+        called: str | None,
+        reason: str,
+        *,
+        wants: tuple[str, ...] = (),
+        learned: str | None = None,
+    ) -> None:
+        """It happened (again). `wants`, `learned`: as in `CarmAssociation`; the first of a kind alone says them."""
         now = self._clock.now()
         with self._lock:
             key: _Key = (outcome, peer, called, reason)
             if key not in self._known and len(self._known) >= MAX_KINDS:
                 key = (outcome, "others", None, "too many different ones to tell apart")
+                wants, learned = (), None
             if key in self._known:
                 count, told = self._known[key]
                 self._known[key] = (count + 1, told)
                 return
             self._known[key] = (0, now)
-        self._tell(key, 1, now)
+        self._tell(key, 1, now, wants, learned)
 
     def flush(self, *, everything: bool = False) -> None:
         """Tell what was counted and is due; forget what came once. To be called every second or so."""
@@ -58,7 +68,15 @@ class Knocks:
         for key, count in due:
             self._tell(key, count, now)
 
-    def _tell(self, key: _Key, count: int, at: Stamp) -> None:
+    def _tell(self, key: _Key, count: int, at: Stamp, wants: tuple[str, ...] = (), learned: str | None = None) -> None:
         outcome, peer, called, reason = key
-        entry = CarmAssociation(outcome=outcome, peer=peer, called=called, reason=reason, count=count)  # type: ignore[arg-type]
+        entry = CarmAssociation(
+            outcome=outcome,  # type: ignore[arg-type]
+            peer=peer,
+            called=called,
+            reason=reason,
+            count=count,
+            wants=wants,
+            learned=learned,
+        )
         self._report(entry, at)

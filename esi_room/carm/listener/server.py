@@ -1,16 +1,17 @@
-"""Who may connect, how many at once, for how long. Runs in the listener's process.
+"""The doors of the listener's process, and what goes in and out there.
 
 Rules of this file:
-- The address decides before a thread is started; the AE titles decide before an association is accepted.
+- The address decides before a thread is started; the AE titles decide before an association is accepted (`access`).
 - Every connection that was refused, lost or cut off is told (`Knocks`), with the rule that did it.
 - A slot is freed when the association's thread ends, and nothing keeps that thread longer than its limits say.
+- The door for TLS is a listener of its own. It only accepts: hands are shaken in the connection's thread.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -21,21 +22,23 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import AssociationServer, RequestHandler
 
+from esi_room.carm.listener.access import CONGESTED, Access, Caller, Rejection
 from esi_room.carm.listener.association import RoomAssociation, canonical
 from esi_room.carm.listener.contexts import supported
 from esi_room.carm.listener.incoming import Incoming
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.services import Service
 from esi_room.carm.listener.storage import Storage
+from esi_room.carm.listener.transport import TURN_S
 from esi_room.carm.settings import ADVERTISED_PDU_BYTES, CarmSettings
+from esi_room.carm.tls import server_context
 from esi_room.clock import NS, Clock
 
-# A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
-_REJECT_CALLING = (1, 1, 3)
-_REJECT_CALLED = (1, 1, 7)
-_REJECT_TOO_MANY = (2, 3, 2)
 # A C-arm's services all connect at once when it boots.
 _BACKLOG = 64
+# For those that are cut off at the end to be told so.
+_LAST_WORDS_S = 0.5
+_LOOK_S = 0.02
 
 _config.LOG_HANDLER_LEVEL = "none"  # pynetdicom's own log names patients; what matters is told in `carm.association`
 
@@ -43,70 +46,119 @@ _config.LOG_HANDLER_LEVEL = "none"  # pynetdicom's own log names patients; what 
 class Handler(RequestHandler):
     """Makes an association of an accepted connection. `server` narrows the parent's type."""
 
+    def handle(self) -> None:
+        """Start its thread. RuntimeError where the machine has none left."""
+        association = self._create_association()
+        room: Server = self.server.room  # type: ignore[attr-defined]
+        room.connected(association)
+        try:
+            association.start()
+        except RuntimeError:
+            association.dul.kill_dul()
+            room.gone(association)
+            raise
+
     def _create_association(self) -> RoomAssociation:
-        server: Any = self.server
-        association = RoomAssociation(server, server.ae, self.request)
-        association._server = server
+        door: Any = self.server
+        association = RoomAssociation(door.room, door.ae, self.request, door.tls)
+        association._server = door
         association.name = f"AcceptorThread@{self.client_address[0]}"
         acceptor = association.acceptor
         acceptor.maximum_length = ADVERTISED_PDU_BYTES
-        acceptor.ae_title = server.ae_title
+        acceptor.ae_title = door.ae_title
         acceptor.address_info = self.local
-        acceptor.implementation_class_uid = server.ae.implementation_class_uid
-        acceptor.implementation_version_name = server.ae.implementation_version_name
-        acceptor.supported_contexts = server.contexts  # shared: negotiation only reads them
+        acceptor.implementation_class_uid = door.ae.implementation_class_uid
+        acceptor.implementation_version_name = door.ae.implementation_version_name
+        acceptor.supported_contexts = door.contexts  # shared: negotiation only reads them
         association.requestor.address_info = self.remote
-        for event, handler in server.bindings:
+        for event, handler in door.room.bindings:
             association.bind(event, handler)
-        server.connected(association)
         return association
 
 
-class Server(AssociationServer):
-    """The listener. `serve_forever` runs it; `drain` ends it in order."""
+class Door(AssociationServer):
+    """One address where peers connect; with TLS where it has a context for that."""
 
     request_queue_size = _BACKLOG
 
-    def __init__(
-        self, settings: CarmSettings, storage: Storage, services: Sequence[Service], knocks: Knocks, clock: Clock
-    ) -> None:
-        self.bindings = [binding for service in services for binding in service.handlers]
-        self.limits, self.clock, self.knocks, self.storage = settings.limits, clock, knocks, storage
-        self._rules = [(rule.ae_title.strip(), ipaddress.ip_network(rule.address)) for rule in settings.peers]
-        self._connections: set[RoomAssociation] = set()
-        self._lock = threading.Lock()
-        self._draining = False
-        ae = ApplicationEntity(settings.ae_title)
-        ae.maximum_pdu_size = ADVERTISED_PDU_BYTES
-        ae.maximum_associations = 1 << 16  # `admit` counts
-        contexts = [*supported(), *(context for service in services for context in service.contexts)]
-        super().__init__(ae, settings.listen, settings.ae_title, contexts, request_handler=Handler)
-
-    # --- connections --------------------------------------------------------------------------------------
+    def __init__(self, room: Server, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        self.room, self.tls = room, tls
+        super().__init__(room.ae, address, room.ae.ae_title, room.contexts, request_handler=Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept. The socket never blocks for longer than a peer may be silent inside a PDU."""
         client, address = self.socket.accept()  # type: ignore[union-attr]
-        client.settimeout(self.limits.request_timeout_s)
+        client.settimeout(self.room.limits.request_timeout_s)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to look at this connection at all."""
-        address = canonical(client_address[0])
-        with self._lock:
-            same = sum(each.address == address for each in self._connections)
-        if not any(ipaddress.ip_address(address) in network for _, network in self._rules):
-            self.knocks.say("refused", f"? @ {address}", None, "the address is not on the list of peers")
-        elif same >= self.limits.connections_per_address:
-            self.knocks.say("refused", f"? @ {address}", None, f"{same} connections from this address already")
-        else:
-            return True
-        return False
+        return self.room.let_connect(canonical(client_address[0]))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection could not be served (out of threads or memory): it is closed, the rest goes on."""
-        self.knocks.say("failed", f"? @ {client_address[0]}", None, "no resources for another connection")
+        reason = "no resources for another connection"
+        self.room.knocks.say("failed", f"? @ {canonical(client_address[0])}", None, reason)
+
+    def service_actions(self) -> None:
+        """Ten times a second, in the door's own thread."""
+        super().service_actions()
+        self.room.look_round(self)
+
+
+class Server:
+    """All doors, and the associations behind them. `start` opens the doors, `drain` ends it in order.
+
+    ConfigurationError where the files for TLS cannot be used, OSError where nothing can listen.
+    """
+
+    def __init__(
+        self, settings: CarmSettings, storage: Storage, services: Sequence[Service], knocks: Knocks, clock: Clock
+    ) -> None:
+        self.bindings = [binding for service in services for binding in service.handlers]
+        self.contexts = [*supported(), *(context for service in services for context in service.contexts)]
+        self.limits, self.clock, self.knocks, self.storage = settings.limits, clock, knocks, storage
+        self.ae = ApplicationEntity(settings.ae_title)
+        self.ae.maximum_pdu_size = ADVERTISED_PDU_BYTES
+        self.ae.maximum_associations = 1 << 16  # `admit` counts
+        self._access = Access(settings, clock)
+        self._lock = threading.Lock()
+        self._connections: set[RoomAssociation] = set()
+        self._admitted: set[RoomAssociation] = set()
+        self._draining = False
+        secure = settings.tls if settings.tls is not None and settings.tls.listen is not None else None
+        context = None if secure is None else server_context(secure)
+        self._plain = None if settings.listen is None else Door(self, settings.listen, None)
+        self._secure = None if secure is None or secure.listen is None else Door(self, secure.listen, context)
+
+    def start(self) -> None:
+        """Open the doors, each in a thread."""
+        for door in self._doors:
+            threading.Thread(target=door.serve_forever, args=(TURN_S,), daemon=True, name="accept").start()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Where plain DICOM is spoken."""
+        return None if self._plain is None else self._plain.server_address[:2]
+
+    @property
+    def tls_address(self) -> tuple[str, int] | None:
+        """Where it is spoken over TLS."""
+        return None if self._secure is None else self._secure.server_address[:2]
+
+    @property
+    def _doors(self) -> list[Door]:
+        return [door for door in (self._plain, self._secure) if door is not None]
+
+    # --- connections --------------------------------------------------------------------------------------
+
+    def let_connect(self, address: str) -> bool:
+        """Whether to look at a connection from there at all."""
+        refusal = self._access.refuse_connection(address, [each.address for each in self._open()])
+        if refusal is not None:
+            self.knocks.say("refused", f"? @ {address}", None, refusal)
+        return refusal is None
 
     def connected(self, association: RoomAssociation) -> None:
         """A slot is taken."""
@@ -118,37 +170,47 @@ class Server(AssociationServer):
         request: Any = association.requestor.primitive
         calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
         association.requestor.ae_title = calling
+        caller = Caller(calling, called, association.address, association.secure)
         with self._lock:
-            others = sum(each.is_established for each in self._connections)
-        address = ipaddress.ip_address(association.address)
-        if not any(title == calling and address in network for title, network in self._rules):
-            association.refusal = "the calling AE title is not on the list for this address"
-            return _REJECT_CALLING
-        if called != self.ae_title:
-            association.refusal = f"the called AE title is not {self.ae_title}"
-            return _REJECT_CALLED
-        if others >= self.limits.associations or self._draining:
-            association.refusal = f"{others} associations already"
-            return _REJECT_TOO_MANY
-        return None
+            if self._draining:
+                rejection: Rejection | None = Rejection(CONGESTED, "the room's listener ends")
+            else:
+                rejection = self._access.refuse(caller, request, [each.peer for each in self._admitted])
+            if rejection is None:
+                self._admitted.add(association)
+                return None
+        association.refusal = rejection.reason
+        association.wants, association.learned = rejection.wants, rejection.learned
+        return rejection.answer
+
+    def gone(self, association: RoomAssociation) -> None:
+        """The slot is free."""
+        with self._lock:
+            self._connections.discard(association)
+            self._admitted.discard(association)
 
     def ended(self, association: RoomAssociation) -> None:
         """The slot is free; tell how it ended unless it ended well."""
-        with self._lock:
-            self._connections.discard(association)
+        self.gone(association)
         under_way = list(association.dimse.objects)
         for incoming in under_way:
+            self._count(association, incoming)
             incoming.discard()
         outcome, reason = _ending(association)
         if outcome:
             reason += " while an object was under way" if under_way else ""
-            self.knocks.say(outcome, association.peer, _called(association), reason)
+            called = _called(association)
+            self.knocks.say(
+                outcome, association.peer, called, reason, wants=association.wants, learned=association.learned
+            )
 
     # --- objects ------------------------------------------------------------------------------------------
 
     def begin_object(self, association: RoomAssociation, request: C_STORE_RQ) -> Incoming:
         """A C-STORE request's command set is whole."""
-        return self.storage.begin(association, request)
+        with self._lock:
+            spent = self._access.quota.spent(association.peer)
+        return self.storage.begin(association, request, self._access.quota.reason if spent else None)
 
     def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
         """Its data set is, too."""
@@ -156,12 +218,19 @@ class Server(AssociationServer):
             return self.storage.store(association, request, context)
         finally:
             association.dimse.objects.discard(request.DataSet)
+            self._count(association, request.DataSet)
+
+    def _count(self, association: RoomAssociation, received: Any) -> None:
+        if isinstance(received, Incoming):
+            with self._lock:
+                self._access.quota.add(association.peer, received.size_bytes)
 
     # --- time ---------------------------------------------------------------------------------------------
 
-    def service_actions(self) -> None:
-        """Ten times a second, in the listener's thread."""
-        super().service_actions()
+    def look_round(self, door: Door) -> None:
+        """Tell what is due, end what is too old. The first door's thread does it for all."""
+        if door is not self._doors[0]:
+            return
         self.knocks.flush()
         now_ns = self.clock.now().mono_ns
         for association in self._open():
@@ -171,18 +240,22 @@ class Server(AssociationServer):
     def drain(self) -> None:
         """Take nobody new; let what is under way end within the grace time; then cut off what is left."""
         self._draining = True
-        socketserver.BaseServer.shutdown(self)  # the loop alone: pynetdicom's own forgets its AE's list
-        self.server_close()
+        for door in self._doors:
+            socketserver.BaseServer.shutdown(door)  # the loop alone: pynetdicom's own forgets its AE's list
+            door.server_close()
         deadline_ns = self.clock.now().mono_ns + round(self.limits.grace_s * NS)
-        waiting = threading.Event()
-        while (left := self._open()) and self.clock.now().mono_ns < deadline_ns:
-            for association in left:
-                if not association.dimse.objects:
-                    _cut(association, "the room's listener ended")
-            waiting.wait(0.02)
-        for association in self._open():
-            _cut(association, "the room's listener ended")
+        while self._open() and self.clock.now().mono_ns < deadline_ns:
+            self._cut_all(idle_alone=True)
+        last_ns = self.clock.now().mono_ns + round(_LAST_WORDS_S * NS)
+        while self._open() and self.clock.now().mono_ns < last_ns:
+            self._cut_all(idle_alone=False)
         self.knocks.flush(everything=True)
+
+    def _cut_all(self, *, idle_alone: bool) -> None:
+        for association in self._open():
+            if not (idle_alone and association.dimse.objects):
+                _cut(association, "the room's listener ended")
+        threading.Event().wait(_LOOK_S)
 
     def _open(self) -> list[RoomAssociation]:
         with self._lock:
@@ -203,8 +276,6 @@ def _ending(association: RoomAssociation) -> tuple[str, str]:
         return "", ""
     if association.requestor.primitive is None:
         return "refused", f"no association request: {trouble or 'silent'}"
-    if association.is_aborted and not trouble:
-        return "aborted", "aborted by the peer"
     return "aborted", trouble or "silent for too long"
 
 

@@ -67,8 +67,8 @@ class Storage:
         self._knocks, self._ask = knocks, ask
         self._numbers = itertools.count(1)
 
-    def begin(self, association: RoomAssociation, message: C_STORE_RQ) -> Incoming:
-        """The request's command set is whole; its data set follows."""
+    def begin(self, association: RoomAssociation, message: C_STORE_RQ, problem: str | None = None) -> Incoming:
+        """The request's command set is whole; its data set follows. `problem`: why it is not to be kept."""
         context = association._accepted_cx.get(message.context_id or 0)
         command = message.command_set
         meta = file_meta(
@@ -81,7 +81,7 @@ class Storage:
             meta,
             started=self._clock.now(),
             max_bytes=self._limits.object_bytes,
-            problem=self._no_room(),
+            problem=problem or self._no_room(),
         )
 
     def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
