@@ -1,10 +1,16 @@
-"""The desk: carries out what the staff say, one command after the other, each as entries of the record.
+"""The desk: carries out what the staff say, one command after the other, each as entries of the record. A device that
+knows when a procedure begins and ends (the C-arm, by MPPS) is heard here too.
 
 Rules:
 - Nothing is half-applied: a command is checked whole before its first entry is appended.
 - A command is answered once its last entry is durable.
 - Two consoles at once are served in the order they came; the second is told what the first has changed.
 - The patient's identity goes into a file of its own; no entry, log line or file name holds any of it.
+- A device opens a procedure record where none is under way, and joins the one that is. The staff's `start` takes over
+  what a device has opened. When a device's word ends a procedure is said in `case`.
+- Patient and procedure of a `start` are what the command says, else what the order that it names says, else what is
+  known of the procedure that it takes over; where it takes over none, what the order chosen last says. That the
+  command's patient is another one is an alert, and no refusal.
 """
 
 from __future__ import annotations
@@ -12,14 +18,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
 
 import msgspec
 import structlog
 
 from esi_room.clock import Clock
-from esi_room.commands import Command, End, EnterPhase, Identity, Note, Start
+from esi_room.commands import Command, End, EnterPhase, Identity, Note, Order, Start
 from esi_room.errors import CommandRefused
 from esi_room.events import (
+    AlertRaised,
     ClinicalNote,
     Event,
     OperatorCommand,
@@ -29,21 +38,64 @@ from esi_room.events import (
     ProcedureStarted,
 )
 from esi_room.procedure import phases
-from esi_room.procedure.case import Case, case_of
+from esi_room.procedure.case import STAFF, Case, case_of
 from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
+from esi_room.record.reader import directory
 
 log = structlog.get_logger()
 IDENTITY = "identity.json"
 
 
-class Desk:
-    """Carries out the staff's commands on a room's journal."""
+class Orders(Protocol):
+    """The worklist, as far as the desk needs it."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
-        self._journal, self._clock = journal, clock
+    @property
+    def chosen(self) -> Order | None:
+        """The order that is expected to be carried out next."""
+
+    def find(self, order_id: str) -> Order | None:
+        """The order of this id, if it is on the worklist."""
+
+    def choose(self, order: Order, origin: str) -> None:
+        """`order` is the one that is carried out."""
+
+    def used(self, order: Order) -> None:
+        """A procedure has begun with it."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a procedure when the staff start it. `expected`: who the order, or the device that opened it,
+    said the patient is."""
+
+    procedure: str | None
+    identity: Identity | None
+    order: Order | None
+    expected: tuple[Identity, ...]
+
+
+def _nothing_differs(_said: Identity, _expected: Identity) -> tuple[str, ...]:
+    return ()
+
+
+class Desk:
+    """Carries out the staff's commands on a room's journal.
+
+    `differs`: keywords of the attributes in which two identities differ.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        orders: Orders | None = None,
+        differs: Callable[[Identity, Identity], tuple[str, ...]] = _nothing_differs,
+    ) -> None:
+        self._journal, self._clock, self._orders, self._differs = journal, clock, orders, differs
         self._case = Case()
+        self._identity: tuple[str, Identity | None] = ("", None)  # a record and its patient
         self._on_identity: Callable[[bytes | None], None] = lambda _: None
         self._one_at_a_time = asyncio.Lock()
         self._disk = Disk()
@@ -53,6 +105,16 @@ class Desk:
         self._on_identity = listener
         self._publish_identity()
 
+    def identity(self, record: str) -> Identity | None:
+        """The patient of a record, where one is known. In memory for comparison alone: to go into no entry or log."""
+        known, identity = self._identity
+        return identity if known == record else _read_identity(self._journal.root, record)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a procedure is."""
+        return self._case.started
+
     async def resume(self) -> None:
         """After a start of the daemon: take up the open record where it stands, and finish an end cut short."""
         async with self._one_at_a_time:
@@ -61,20 +123,23 @@ class Desk:
                 await self._close_case()
             self._publish_identity()
 
+    # --- the staff ----------------------------------------------------------------------------------------
+
     async def start(self, command: Start) -> Receipt:
-        """A procedure begins: seal the standby record, open a procedure record."""
+        """A procedure begins: seal the standby record, open a procedure record; or take over what a device opened."""
         async with self._one_at_a_time:
-            if self._case.started:
+            if self._case.claimed:
                 raise CommandRefused(f"a procedure is under way (record {self._journal.record}): end it first")
-            if self._journal.kind != "procedure":
-                await self._journal.switch("procedure", "a procedure begins")
-            digest = await self._keep_identity(command.identity) if command.identity is not None else None
+            known = self._known(command)
+            digest = await self._open_record(known.identity)
             started = ProcedureStarted(
-                procedure=command.procedure, origin="staff", actor=command.actor, identity_sha256=digest
+                procedure=known.procedure, origin=STAFF, actor=command.actor, identity_sha256=digest
             )
             receipt = await self._write(command, started)
-            self._case = Case(started=True)
-            self._publish_identity()
+            self._compare(known, receipt.seq)
+            if known.order is not None and self._orders is not None:
+                self._orders.choose(known.order, STAFF)
+            self._begun(known.order)
             return receipt
 
     async def enter(self, command: EnterPhase) -> Receipt:
@@ -87,13 +152,11 @@ class Desk:
             entered = ProcedurePhase(
                 phase=command.phase,
                 previous=self._case.phase,
-                origin="staff",
+                origin=STAFF,
                 reason=command.reason,
                 actor=command.actor,
             )
-            receipt = await self._write(command, entered)
-            self._case = Case(started=True, phase=command.phase)
-            return receipt
+            return await self._write(command, entered)
 
     async def note(self, command: Note) -> Receipt:
         """Free text, into whichever record is open."""
@@ -104,11 +167,82 @@ class Desk:
         """The procedure is over: seal its record, open a standby record."""
         async with self._one_at_a_time:
             self._must_be_in_procedure()
-            ended = ProcedureEnded(outcome=command.outcome, origin="staff", reason=command.reason, actor=command.actor)
+            ended = ProcedureEnded(outcome=command.outcome, origin=STAFF, reason=command.reason, actor=command.actor)
             receipt = await self._write(command, ended)
             await self._close_case()
             self._publish_identity()
             return receipt
+
+    # --- a device -----------------------------------------------------------------------------------------
+
+    async def begin(
+        self, origin: str, *, procedure: str | None, identity: Identity | None, order: Order | None
+    ) -> bool:
+        """The device `origin` has begun a procedure: open its record; False where one is under way already. Durable
+        when this returns."""
+        async with self._one_at_a_time:
+            if self._case.started:
+                return False
+            digest = await self._open_record(identity)
+            await self._commit(ProcedureStarted(procedure=procedure, origin=origin, identity_sha256=digest))
+            self._begun(order)
+            return True
+
+    async def finish(
+        self, origin: str, *, outcome: Literal["completed", "discontinued"], reason: str | None = None
+    ) -> bool:
+        """The device `origin` has ended the procedure: seal its record; False where it is not the device's to end."""
+        async with self._one_at_a_time:
+            if not self._case.started or self._case.opened_by != origin or self._case.attended:
+                return False
+            await self._commit(ProcedureEnded(outcome=outcome, origin=origin, reason=reason))
+            await self._close_case()
+            self._publish_identity()
+            return True
+
+    # --- inside -------------------------------------------------------------------------------------------
+
+    def _known(self, command: Start) -> Known:
+        """Procedure, patient and order of a `start`; see the rules above. CommandRefused for an unknown order."""
+        order = self._named(command.order) if command.order is not None else self._expected_order()
+        expected = [self.identity(self._journal.record)] if self._case.started else []
+        expected += [order.identity] if order is not None else []
+        if command.order is None and command.identity is not None and order is not None:
+            # Chosen at the C-arm, and not the patient whom the staff name: it is not what is carried out.
+            order = None if self._differs(command.identity, order.identity) else order
+        return Known(
+            procedure=command.procedure or (order.procedure if order else None) or self._case.procedure,
+            identity=command.identity or (order.identity if order else None),
+            order=order,
+            expected=tuple(each for each in expected if each is not None),
+        )
+
+    def _expected_order(self) -> Order | None:
+        return self._orders.chosen if self._orders is not None and not self._case.started else None
+
+    def _named(self, order_id: str) -> Order:
+        order = self._orders.find(order_id) if self._orders is not None else None
+        if order is None:
+            raise CommandRefused(f"there is no order {order_id!r} on the worklist: place it first, or leave it out")
+        return order
+
+    async def _open_record(self, identity: Identity | None) -> str | None:
+        """A procedure record is open, with this patient, if any, in its file; the digest of that file, if there is
+        one."""
+        if self._journal.kind != "procedure":
+            await self._journal.switch("procedure", "a procedure begins")
+        if identity is not None:
+            return await self._keep_identity(identity)
+        path = _identity_path(self._journal.root, self._journal.record)
+        if self._case.started:
+            return sha256(path.read_bytes()) if path.exists() else None
+        path.unlink(missing_ok=True)  # left by a start that a crash cut short
+        return None
+
+    def _begun(self, order: Order | None) -> None:
+        if order is not None and self._orders is not None:
+            self._orders.used(order)
+        self._publish_identity()
 
     async def _close_case(self) -> None:
         await self._journal.switch("standby", "the procedure ended")
@@ -123,27 +257,59 @@ class Desk:
         now = self._clock.now()
         asked = OperatorCommand(id=command.id, name=command.NAME, actor=command.actor, client=command.client)
         self._journal.append(Event(source="room", data=asked, received=now))
-        return await self._journal.commit(Event(source="room", data=payload, received=now))
+        receipt = await self._journal.commit(Event(source="room", data=payload, received=now))
+        self._case = self._case.after(asked).after(payload)
+        return receipt
+
+    async def _commit(self, payload: Payload) -> None:
+        await self._journal.commit(Event(source="room", data=payload, received=self._clock.now()))
+        self._case = self._case.after(payload)
+
+    def _compare(self, known: Known, seq: int) -> None:
+        """The staff's choice counts; that it differs from what was expected is an alert."""
+        if known.identity is None:
+            return
+        differing = sorted({word for each in known.expected for word in self._differs(known.identity, each)})
+        if differing:
+            alert = AlertRaised(
+                alert=f"procedure-identity-{self._journal.record}",
+                rule="procedure.identity_mismatch",
+                severity="critical",
+                text=f"The patient of this procedure is not the one expected: {', '.join(differing)} differ.",
+                facts=(seq,),
+                actor=None,
+                reason=None,
+            )
+            self._journal.append(Event(source="room", data=alert, received=self._clock.now()))
 
     async def _keep_identity(self, identity: Identity) -> str:
         """Write `private/identity.json`; the digest that the journal may hold. The salt makes it unguessable."""
         salted = {"salt": secrets.token_hex(16), **msgspec.to_builtins(identity)}
         octets = msgspec.json.encode(salted) + b"\n"
-        folder = self._journal.directory / "private"
-        await asyncio.to_thread(self._disk.make_directory, folder)
-        await asyncio.to_thread(self._disk.write_file, folder / IDENTITY, octets)
+        path = _identity_path(self._journal.root, self._journal.record)
+        await asyncio.to_thread(self._disk.make_directory, path.parent)
+        await asyncio.to_thread(self._disk.write_file, path, octets)
         return sha256(octets)
 
     def _publish_identity(self) -> None:
-        path = self._journal.directory / "private" / IDENTITY
-        try:
-            identity = msgspec.json.decode(path.read_bytes(), type=dict[str, str | None])
-        except FileNotFoundError:
-            self._on_identity(None)
-            return
-        except (OSError, msgspec.MsgspecError):
-            log.warning("identity_unreadable", record=self._journal.record)
-            self._on_identity(None)
-            return
-        identity.pop("salt", None)
-        self._on_identity(msgspec.json.encode({"record": self._journal.record, **identity}))
+        record = self._journal.record
+        identity = _read_identity(self._journal.root, record)
+        self._identity = record, identity
+        known = None if identity is None else {"record": record, **msgspec.to_builtins(identity)}
+        self._on_identity(None if known is None else msgspec.json.encode(known))
+
+
+def _identity_path(root: Path, record: str) -> Path:
+    return directory(root, record) / "private" / IDENTITY
+
+
+def _read_identity(root: Path, record: str) -> Identity | None:
+    try:
+        kept = msgspec.json.decode(_identity_path(root, record).read_bytes(), type=dict[str, str | None])
+        kept.pop("salt", None)
+        return msgspec.convert(kept, Identity)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError):
+        log.warning("identity_unreadable", record=record)
+        return None
