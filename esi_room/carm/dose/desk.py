@@ -1,0 +1,94 @@
+"""Writes what is known of dose behind the entry that it comes from: `carm.dose`, and an alert for each level exceeded.
+
+Rules of this file:
+- Into the record that the object or step is in, in the same turn of the event loop: no other record can come between.
+- The ledger is the open record's. A record that opens begins a new one; after a restart it is made again from the
+  record's own entries, and so is what was raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+
+from esi_room.carm.dose import levels
+from esi_room.carm.dose.ledger import Ledger, Origin
+from esi_room.carm.scan import entries
+from esi_room.carm.settings import DoseLevels
+from esi_room.carm.shapes import DoseReport, Step
+from esi_room.clock import Clock
+from esi_room.events import AlertRaised, CarmDose, CarmImage, Event, Payload
+from esi_room.record.journal import Journal, Receipt
+
+SOURCE = "carm"
+
+
+class DoseDesk:
+    """The dose of the open record. `begin` once, before anything is received."""
+
+    def __init__(self, journal: Journal, clock: Clock, dose_levels: DoseLevels) -> None:
+        self._journal, self._clock, self._levels = journal, clock, dose_levels
+        self._record: str | None = None
+        self._ledger = Ledger()
+        self._raised: set[str] = set()
+
+    async def begin(self) -> None:
+        """Take up the open record where it was left."""
+        record = self._journal.record
+        self._ledger, self._raised = await asyncio.to_thread(_left, self._journal.root, record)
+        self._record = record
+
+    def on_image(self, image: CarmImage, receipt: Receipt, report: DoseReport | None) -> Receipt:
+        """The entry `receipt` of an object was just appended; `report`: what it says, where it is a dose report.
+
+        The last entry that was appended: once it is durable, all of them are. RecordError where the record is full.
+        """
+        ledger = self._ledger_of(receipt.record)
+        said = ledger.add_image(image, receipt.record, receipt.seq)
+        # What came in another record is that record's; what came in this one may still lack its entry (a crash).
+        here = image.duplicate_of is None or image.duplicate_of.record == receipt.record
+        if report is not None and here:
+            origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq)
+            said = ledger.add(report, "dose report", origin)
+        return receipt if said is None else self._write(said)
+
+    def on_step(self, step: Step, receipt: Receipt) -> Receipt:
+        """The entry `receipt` of an MPPS message was just appended. As `on_image`."""
+        if step.dose is None:
+            return receipt
+        study_uid = step.study_uids[0] if step.study_uids else None
+        origin = Origin(step.sop_instance_uid, study_uid, receipt.seq)
+        said = self._ledger_of(receipt.record).add(step.dose, "mpps", origin)
+        return receipt if said is None else self._write(said)
+
+    def _ledger_of(self, record: str) -> Ledger:
+        if record != self._record:
+            self._record, self._ledger, self._raised = record, Ledger(), set()
+        return self._ledger
+
+    def _write(self, dose: CarmDose) -> Receipt:
+        receipt = self._append(dose)
+        for alert in levels.exceeded(self._levels, dose.total, self._raised, receipt.seq):
+            self._raised.add(alert.alert)
+            receipt = self._append(alert)
+        return receipt
+
+    def _append(self, payload: Payload) -> Receipt:
+        return self._journal.append(Event(source=SOURCE, data=payload, received=self._clock.now()))
+
+
+def _left(root: Path, record: str) -> tuple[Ledger, set[str]]:
+    """What the record says so far."""
+    ledger = Ledger.of(chain(entries(root, record, CarmImage), entries(root, record, CarmDose)))
+    return ledger, set(_raised(root, record))
+
+
+def _raised(root: Path, record: str) -> Iterator[str]:
+    for entry in entries(root, record, AlertRaised):
+        alert = msgspec.json.decode(entry.data, type=AlertRaised).alert
+        if alert.startswith(levels.PREFIX):
+            yield alert
