@@ -65,22 +65,30 @@ class Courier:
         self.destination, self._journal, self._clock, self._outgoing = destination, journal, clock, outgoing
         self._on_passed = on_passed
         self.waybill: Waybill | None = None
-        """How far it is; None until `run` has begun."""
+        """How far it is; None until `begin`."""
         self._outage: tuple[Stamp, int] | None = None
         self._state: DeviceState | None = None
 
+    async def begin(self) -> None:
+        """Find the cursor; before `run`."""
+        await self._patiently(self._load)
+
     async def run(self) -> None:
         """Until cancelled."""
-        await self._patiently(self._load)
         await self._try_aside_again()
         async for lines in follow(self._journal, self._way.cursor):
             for line in lines:
                 await self._take(line)
 
+    async def pass_again(self, place: InstanceRef) -> bool:
+        """Send the object of this entry once more, out of turn; whether the destination has it now."""
+        entry = await asyncio.to_thread(_entry, self._journal.root, place)
+        return entry is not None and await self._pass_on(entry) is None
+
     @property
     def _way(self) -> Waybill:
         if self.waybill is None:
-            raise RuntimeError("the waybill is not loaded yet")
+            raise RuntimeError("`begin` comes first")
         return self.waybill
 
     async def _load(self) -> None:
@@ -245,12 +253,12 @@ def _interesting(octets: bytes) -> Entry | None:
     return entry if entry.type in (CarmImage.TYPE, CarmMpps.TYPE) else None
 
 
-def _entry(root: Path, aside: Aside) -> Entry | None:
-    """An entry that was set aside; None where its record is gone."""
-    start, end = Cursor(aside.record, 0, 0), Cursor(aside.record, aside.seq + 1, 1 << 62)
+def _entry(root: Path, place: Aside | InstanceRef) -> Entry | None:
+    """The object's entry there; None where its record is gone."""
+    start, end = Cursor(place.record, 0, 0), Cursor(place.record, place.seq + 1, 1 << 62)
     while lines := read(root, start, end):
         for line in lines:
-            if line.seq == aside.seq:
+            if line.seq == place.seq:
                 return _interesting(line.octets)
         start = lines[-1].after
     return None

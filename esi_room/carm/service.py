@@ -19,11 +19,26 @@ from typing import Any
 import structlog
 
 from esi_room.carm.child import Child
+from esi_room.carm.dispatch import Dispatch
+from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
+from esi_room.carm.orders import OrderBook
 from esi_room.carm.previewer import Preview, Previewer
 from esi_room.carm.settings import CarmSettings
-from esi_room.carm.wire import Answer, Asking, Configure, FromListener, Knocked, Listening, Received, Stop, Unable
+from esi_room.carm.wire import (
+    Answer,
+    Asking,
+    CommitmentAsked,
+    CommitmentReported,
+    Configure,
+    FromListener,
+    Knocked,
+    Listening,
+    Received,
+    Stop,
+    Unable,
+)
 from esi_room.clock import Clock, Stamp
 from esi_room.errors import RecordError
 from esi_room.events import DeviceState, Event, Payload
@@ -52,8 +67,17 @@ class CarmService:
         self._settings, self._journal, self._clock = settings, journal, clock
         self._incoming = journal.root / "incoming"
         self._index = Index()
+        self._dose = DoseDesk(journal, clock, settings.dose_levels)
         self._previewer = Previewer(on_preview)
-        self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {Received: self._keep}
+        self.orders = OrderBook(journal, clock, self._offer)
+        """What is scheduled; takes the staff's `order` and `withdraw_order`."""
+        self.dispatch = Dispatch(settings, journal, clock)
+        """What the room calls by itself."""
+        self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {
+            Received: self._keep,
+            CommitmentAsked: self.dispatch.pledges.asked,
+            CommitmentReported: self.dispatch.commitments.reported,
+        }
         self._answering: set[asyncio.Task[None]] = set()
         self._child: Child | None = None
         self._lost: str | None = None
@@ -62,13 +86,15 @@ class CarmService:
     async def run(self) -> None:
         """Until cancelled."""
         self._index = await asyncio.to_thread(Index.of, self._journal.root)
+        await self._dose.begin()
         async with asyncio.TaskGroup() as group:
-            previews = group.create_task(self._previewer.run())
+            beside = (group.create_task(self._previewer.run()), group.create_task(self.dispatch.run(self._index)))
             self.preview_again()
             try:
                 await self._keep_listening()
             finally:
-                previews.cancel()
+                for task in beside:
+                    task.cancel()
 
     def preview_again(self) -> None:
         """Show the open record's last image again: a broker lost what it retained, or the daemon started again."""
@@ -101,6 +127,7 @@ class CarmService:
         except OSError as error:
             return f"the listener cannot be started: {error.strerror or error}"
         child.send(Configure(settings=self._settings, incoming=str(self._incoming)))
+        child.send(self.orders.offer)
         listening = asyncio.create_task(self._listen(child), name="carm")
         try:
             return await asyncio.shield(listening)
@@ -136,6 +163,10 @@ class CarmService:
         except ValueError as error:
             return f"the listener's process talks nonsense: {error}"
 
+    def _offer(self, offer: Offer) -> None:
+        if self._child is not None:
+            self._child.send(offer)
+
     # --- what peers wait for --------------------------------------------------------------------------------
 
     def _start_answering(self, child: Child, question: Asking) -> None:
@@ -147,9 +178,10 @@ class CarmService:
         child.send(await self._answers[type(question)](question))
 
     async def _keep(self, message: Received) -> Answer:
-        keeper = Keeper(self._journal, self._clock, self._index, timeout_s=self._settings.limits.answer_timeout_s)
+        timeout_s = self._settings.limits.answer_timeout_s
+        keeper = Keeper(self._journal, self._clock, self._index, self._dose, timeout_s=timeout_s)
         try:
-            kept = await keeper.keep(self._incoming / message.file, message.image, message.started)
+            kept = await keeper.keep(self._incoming / message.file, message.image, message.started, message.dose)
         except RecordError as error:
             log.error("image_not_kept", reason=str(error))
             return Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error))
@@ -180,9 +212,10 @@ class CarmService:
         self._lost = reason
 
     def say_again(self) -> None:
-        """The listener's state once more: a record just opened says at its beginning how it was."""
+        """The listener's and the destinations' states once more: a record just opened begins with how it was."""
         if self._state is not None:
             self._say(self._state)
+        self.dispatch.say_again()
 
     def _say_state(self, state: DeviceState) -> None:
         self._state = state

@@ -9,19 +9,22 @@ For the helper processes: the daemon loads no DICOM library.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from esi_room.carm.shapes import InstanceFailed, InstanceName
+from esi_room.carm.wire import Answer, Asking, CommitmentReported
+from esi_room.clock import Clock
 
 PUSH_MODEL = UID("1.2.840.10008.1.20.1")
 PUSH_MODEL_INSTANCE = UID("1.2.840.10008.1.20.1.1")
 """Well-known: the one instance of the class that requests and reports are about (PS3.4 J.3.5)."""
 REQUEST = 1  # action type ID
 ALL_COMMITTED, SOME_FAILED = 1, 2  # event type IDs
+NO_SUCH_EVENT, INVALID_ARGUMENT = 0x0113, 0x0115  # PS3.7 annex C
 
 
 class Transaction(NamedTuple):
@@ -78,3 +81,24 @@ def _failed_item(failed: InstanceFailed) -> Dataset:
 
 def _names(item: Dataset) -> tuple[str, str]:
     return str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or "")
+
+
+def take_report(event: Any, peer: str, ae_title: str, ask: Callable[[Asking], Answer], clock: Clock) -> int:
+    """The status for a destination's N-EVENT-REPORT; 0000 once the daemon has it in the record."""
+    if event.event_type not in (ALL_COMMITTED, SOME_FAILED):
+        return NO_SUCH_EVENT
+    try:
+        told = understood(event.event_information)
+    except Exception:  # noqa: BLE001 - pydicom raises whatever it stumbles over
+        return INVALID_ARGUMENT
+    return ask(
+        CommitmentReported(
+            id=0,
+            peer=peer,
+            ae_title=ae_title,
+            at=clock.now(),
+            transaction_uid=told.uid,
+            committed=told.instances,
+            failed=told.failed,
+        )
+    ).status

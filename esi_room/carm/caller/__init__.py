@@ -5,5 +5,6 @@ worker        one peer's thread: its requests in order, its association kept ope
 entity        an association with time limits, TLS, back pressure and words for why it failed
 storing       C-STORE of a file as it lies, streamed
 steps         MPPS N-CREATE and N-SET
+query         C-FIND of the hospital's worklist; folder: orders that are dropped as files
 commitment    storage commitment: N-ACTION to a destination, N-EVENT-REPORT to a C-arm
 """

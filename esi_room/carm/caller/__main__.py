@@ -18,16 +18,18 @@ from typing import Any
 
 import msgspec
 
-from esi_room.carm.caller import commitment, steps, storing
+from esi_room.carm.caller import commitment, folder, query, steps, storing
 from esi_room.carm.caller.entity import Entity
 from esi_room.carm.caller.worker import Line, Worker
 from esi_room.carm.shapes import Called
 from esi_room.carm.wire import (
     Answer,
     Asking,
+    AskWorklist,
     Call,
     Message,
     Pipe,
+    ReadFolder,
     RelayStep,
     Reply,
     ReportCommitment,
@@ -48,6 +50,8 @@ _ACTIONS: dict[type[Request], Callable[[Any, Any], Reply]] = {
     RelayStep: steps.relay,
     RequestCommitment: commitment.request,
     ReportCommitment: commitment.report,
+    ReadFolder: folder.read,
+    AskWorklist: query.ask,
 }
 """What each request is done by: a function of the peer's line (None for nobody) and the request."""
 

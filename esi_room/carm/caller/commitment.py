@@ -24,17 +24,15 @@ from esi_room.carm.transaction import (
     PUSH_MODEL_INSTANCE,
     REQUEST,
     SOME_FAILED,
-    understood,
+    take_report,
     written,
 )
-from esi_room.carm.wire import Answer, Asking, CommitmentReported, Done, ReportCommitment, RequestCommitment
+from esi_room.carm.wire import Answer, Asking, Done, ReportCommitment, RequestCommitment
 from esi_room.clock import Clock
 
 _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 ASKING = Need(PUSH_MODEL, _SYNTAXES)
 REPORTING = Need(PUSH_MODEL, _SYNTAXES, as_scp=True)
-INVALID_ARGUMENT = 0x0115
-NO_SUCH_EVENT = 0x0113
 
 
 def request(line: Line, request: RequestCommitment) -> Done:
@@ -75,24 +73,3 @@ def handlers(to: Called, ask: Callable[[Asking], Answer], clock: Clock) -> list[
         return take_report(event, peer, to.ae_title, ask, clock), None
 
     return [(evt.EVT_N_EVENT_REPORT, on_report)]
-
-
-def take_report(event: Any, peer: str, ae_title: str, ask: Callable[[Asking], Answer], clock: Clock) -> int:
-    """The status for a destination's N-EVENT-REPORT; 0000 once the daemon has it in the record."""
-    if event.event_type not in (ALL_COMMITTED, SOME_FAILED):
-        return NO_SUCH_EVENT
-    try:
-        told = understood(event.event_information)
-    except Exception:  # noqa: BLE001 - pydicom raises whatever it stumbles over
-        return INVALID_ARGUMENT
-    return ask(
-        CommitmentReported(
-            id=0,
-            peer=peer,
-            ae_title=ae_title,
-            at=clock.now(),
-            transaction_uid=told.uid,
-            committed=told.instances,
-            failed=told.failed,
-        )
-    ).status

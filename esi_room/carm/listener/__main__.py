@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from esi_room.carm.listener import steps
+from esi_room.carm.listener import commitment, steps
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.server import Server
 from esi_room.carm.listener.services import Service
@@ -60,6 +60,7 @@ class Listener:
         services: tuple[Service, ...] = (
             self._worklist.service(),
             steps.service(self.ask, clock, knocks),
+            commitment.service(self.ask, clock),
         )
         self.server = Server(configure.settings, storage, services, knocks, clock)
 
