@@ -4,6 +4,7 @@ service     in the daemon: starts and restarts the listener's process, answers i
 keeper      in the daemon: a received object goes into the open record, then the C-arm is answered
 index       in the daemon: which SOP Instance UIDs the room holds already
 previewer   in the daemon: the last image as JPEG, made by a process of its own
+orders      in the daemon: the order book, what is scheduled; order_sources: the folder and the hospital fill it
 child       in the daemon: starting those two processes, and talking to them
 ---
 listener/   the process that peers connect to: storage, worklist, MPPS, commitment, who is let in

@@ -12,6 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,7 @@ from pydicom.valuerep import PersonName
 
 from esi_room.commands import Identity, Order
 
+MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 UTF8 = "ISO_IR 192"
 # An item is 2 to 6 KiB of DICOM JSON; five hundred of them have to go through the daemon's pipe in one message.
 MAX_DATASET_BYTES = 16 << 10
@@ -34,6 +36,10 @@ MAX_DEPTH = 8
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
 _TIME = re.compile(r"(\d{2})(?::?(\d{2}))?(?::?(\d{2}))?")
+
+
+class NoOrder(ValueError):
+    """This is no worklist item, in words that hold no value of it."""
 
 
 # --- order to item ----------------------------------------------------------------------------------------
@@ -143,11 +149,11 @@ def _words(dataset: Dataset) -> Iterator[str]:
 def orders_of(dataset: Dataset) -> list[Order]:
     """The orders of a worklist item: one for each scheduled procedure step, of which it has one (K.6.1.2.2).
 
-    The caller of this says where they come from. ValueError, in words that hold no value, where it is none.
+    The caller of this says where they come from. NoOrder where it is none.
     """
     steps = dataset.get("ScheduledProcedureStepSequence")
     if not steps:
-        raise ValueError("no worklist item: it has no Scheduled Procedure Step Sequence (0040,0100)")
+        raise NoOrder("no worklist item: it has no Scheduled Procedure Step Sequence (0040,0100)")
     return [_order(dataset, step) for step in steps]
 
 
@@ -171,14 +177,14 @@ def _order(dataset: Dataset, step: Dataset) -> Order:
         "birth_date": _date(text_of(dataset, "PatientBirthDate")),
     }
     if fields["dataset"] is None:
-        raise ValueError(f"it is larger than {MAX_DATASET_BYTES >> 10} KiB")
+        raise NoOrder(f"it is larger than {MAX_DATASET_BYTES >> 10} KiB")
     # A field that does not fit is left out: the data set still has it.
     kept = {name: value for name, value in fields.items() if _holds(Order, name, value)}
     who = {name: value for name, value in identity.items() if _holds(Identity, name, value)}
     if "id" not in kept:
-        raise ValueError("it has no Scheduled Procedure Step ID (0040,0009) of at most 16 characters")
+        raise NoOrder("it has no Scheduled Procedure Step ID (0040,0009) of at most 16 characters")
     if "name" not in who:
-        raise ValueError("it has no Patient's Name (0010,0010) of at most 200 characters")
+        raise NoOrder("it has no Patient's Name (0010,0010) of at most 200 characters")
     return msgspec.convert({**kept, "identity": who}, Order)
 
 
@@ -220,8 +226,8 @@ def _json(dataset: Dataset, step: Dataset) -> str | None:
     """The item with this step alone, as DICOM JSON; None where it is too large."""
     kept = _kept(dataset)
     kept.ScheduledProcedureStepSequence = Sequence([_kept(step)])
-    octets = msgspec.json.encode(kept.to_json_dict(suppress_invalid_tags=True))
-    return octets.decode() if len(octets) <= MAX_DATASET_BYTES else None
+    text = json.dumps(kept.to_json_dict(suppress_invalid_tags=True), ensure_ascii=False, separators=(",", ":"))
+    return text if len(text.encode()) <= MAX_DATASET_BYTES else None
 
 
 def _kept(dataset: Dataset, depth: int = 0) -> Dataset:

@@ -23,6 +23,7 @@ from esi_room.carm.dispatch import Dispatch
 from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
+from esi_room.carm.order_sources import OrderSources
 from esi_room.carm.orders import OrderBook
 from esi_room.carm.previewer import Preview, Previewer
 from esi_room.carm.settings import CarmSettings
@@ -35,6 +36,7 @@ from esi_room.carm.wire import (
     FromListener,
     Knocked,
     Listening,
+    Offer,
     Received,
     Stop,
     Unable,
@@ -73,6 +75,7 @@ class CarmService:
         """What is scheduled; takes the staff's `order` and `withdraw_order`."""
         self.dispatch = Dispatch(settings, journal, clock)
         """What the room calls by itself."""
+        self._order_sources = OrderSources(settings, self.orders, journal, clock, self.dispatch.outgoing.ask)
         self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {
             Received: self._keep,
             CommitmentAsked: self.dispatch.pledges.asked,
@@ -88,7 +91,12 @@ class CarmService:
         self._index = await asyncio.to_thread(Index.of, self._journal.root)
         await self._dose.begin()
         async with asyncio.TaskGroup() as group:
-            beside = (group.create_task(self._previewer.run()), group.create_task(self.dispatch.run(self._index)))
+            beside = (
+                group.create_task(self._previewer.run()),
+                group.create_task(self.dispatch.run(self._index)),
+                group.create_task(self.orders.run()),
+                group.create_task(self._order_sources.run()),
+            )
             self.preview_again()
             try:
                 await self._keep_listening()
@@ -216,6 +224,7 @@ class CarmService:
         if self._state is not None:
             self._say(self._state)
         self.dispatch.say_again()
+        self._order_sources.say_again()
 
     def _say_state(self, state: DeviceState) -> None:
         self._state = state

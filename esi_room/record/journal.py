@@ -143,6 +143,11 @@ class Journal:
         return self._records[-1].kind
 
     @property
+    def timezone(self) -> str:
+        """The room's, an IANA name."""
+        return self._identity.timezone
+
+    @property
     def directory(self) -> Path:
         """Of the open record. It exists once the record's first line is durable."""
         return self._records[-1].directory

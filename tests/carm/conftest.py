@@ -81,7 +81,10 @@ PEERS = (
 @asynccontextmanager
 async def opened(root: Path, **limits: Any) -> AsyncIterator[Room]:
     clock = SystemClock()
-    settings = CarmSettings(listen=("127.0.0.1", 0), peers=PEERS, limits=Limits(**{"grace_s": 2.0} | limits))
+    ours = {name: limits.pop(name) for name in list(limits) if name in CarmSettings.__struct_fields__}
+    settings = CarmSettings(
+        **{"listen": ("127.0.0.1", 0), "peers": PEERS} | ours, limits=Limits(**{"grace_s": 2.0} | limits)
+    )
     previews: list[Preview] = []
     async with Journal.open(root, clock, Identity(room="test")) as journal:
         service = CarmService(settings, journal, clock, on_preview=previews.append)
@@ -102,7 +105,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
 
 @pytest.fixture
 def open_room(tmp_path: Path) -> Callable[..., Any]:
-    """`async with open_room(idle_timeout_s=1) as room`: with other limits, or again over the same data."""
+    """`async with open_room(idle_timeout_s=1) as room`: with other limits or settings, or again over the same data."""
     return lambda **limits: opened(tmp_path / "data", **limits)
 
 

@@ -38,7 +38,6 @@ from esi_room.carm.wire import Offer
 from esi_room.clock import NS, Clock
 from esi_room.commands import Order
 
-MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 # No deflated syntax: a query of 1 KiB could inflate to 1 GiB.
 TRANSFER_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 # More than anybody scrolls through on a C-arm's screen; a room's day has 30.
@@ -66,7 +65,7 @@ class Worklist:
 
     def service(self) -> Service:
         """What the listener negotiates and calls."""
-        context = build_context(MODALITY_WORKLIST, list(TRANSFER_SYNTAXES))
+        context = build_context(items.MODALITY_WORKLIST, list(TRANSFER_SYNTAXES))
         return Service(contexts=(context,), handlers=((evt.EVT_C_FIND, self.find),))
 
     def offer(self, offer: Offer) -> None:
