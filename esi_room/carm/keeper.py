@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Held, Index, held
+from esi_room.carm.shapes import DoseReport
 from esi_room.clock import NS, Clock, Stamp
 from esi_room.errors import RecordError
 from esi_room.events import AlertRaised, CarmImage, Event
@@ -43,11 +45,12 @@ class Kept(NamedTuple):
 class Keeper:
     """Puts objects into `journal`; RecordError where one could not be kept, with the reason for the peer."""
 
-    def __init__(self, journal: Journal, clock: Clock, index: Index, *, timeout_s: float) -> None:
+    def __init__(self, journal: Journal, clock: Clock, index: Index, dose: DoseDesk, *, timeout_s: float) -> None:
         self._journal, self._clock, self._index, self._timeout_s = journal, clock, index, timeout_s
+        self._dose = dose
 
-    async def keep(self, file: Path, image: CarmImage, started: Stamp) -> Kept:
-        """The object in `file` is durable in the record when this returns."""
+    async def keep(self, file: Path, image: CarmImage, started: Stamp, dose: DoseReport | None = None) -> Kept:
+        """The object in `file`, and what it says of dose, are durable in the record when this returns."""
         if self._journal.problem is not None:
             raise RecordError(self._journal.problem)
         try:
@@ -64,7 +67,7 @@ class Keeper:
         self._index.add(image.sop_instance_uid, place)
         if conflict and image.duplicate_of is None:
             self._journal.append(self._alert(image, place, conflict[-1]))
-        await self._durable(receipt)
+        await self._durable(self._dose.on_image(image, receipt, dose))
         return Kept(image, receipt.record, receipt.seq)
 
     async def _link(self, file: Path, image: CarmImage) -> str:

@@ -28,6 +28,7 @@ from typing import Any
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
+from esi_room.carm.dose import reports
 from esi_room.carm.listener import header
 from esi_room.carm.listener.association import RoomAssociation
 from esi_room.carm.listener.incoming import Incoming, file_meta
@@ -111,8 +112,13 @@ class Storage:
         received.finish()
         if received.problem is not None:
             raise Refusal(OUT_OF_RESOURCES, received.problem)
-        image, who = self._image(association, received, sop_class, sop_instance, str(context.transfer_syntax[0]))
-        answer = self._ask(Received(id=0, file=received.path.name, image=image, started=received.started, patient=who))
+        syntax = str(context.transfer_syntax[0])
+        image, who = self._image(association, received, sop_class, sop_instance, syntax)
+        dose = None
+        if reports.is_structured(sop_class):
+            dose = reports.read(received.path, received.meta_bytes, syntax, self._clock)
+        file, started = received.path.name, received.started
+        answer = self._ask(Received(id=0, file=file, image=image, started=started, patient=who, dose=dose))
         if answer.status != SUCCESS:
             raise Refusal(answer.status, answer.comment)
         return SUCCESS
