@@ -28,6 +28,12 @@ class CarmLimits(Table):
     connections_per_address: int | None = Field(
         default=None, ge=1, description="connections at once from one peer; at least 1"
     )
+    associations_per_peer: int | None = Field(
+        default=None, ge=1, description="associations at once from one AE title at one address; at least 1"
+    )
+    bytes_per_hour: int | None = Field(
+        default=None, ge=1, description="bytes of objects an hour from one AE title at one address; at least 1"
+    )
     idle_timeout_s: float | None = Field(
         default=None, gt=0, description="seconds an association may be silent; above 0"
     )
