@@ -16,7 +16,8 @@ import click
 
 from simulators import scenario as scenarios
 from simulators.carm.carm import CArm
-from simulators.carm.headers import TRANSFER_SYNTAXES, Identity
+from simulators.carm.case import Identity
+from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.carm.phantom import skin_to_target_mm
 from simulators.clock import ScenarioClock
 from simulators.device import SerialDevice
@@ -193,7 +194,7 @@ async def _send_demo(to: tuple[str, int], ae: str, called: str, syntax: str, see
         await made.do("shot", view="ap")
         await made.do("shot", view="lateral", needle_depth_mm=skin_to_target_mm())
         await made.do("run", frames=16, needle_depth_mm=skin_to_target_mm(), contrast_to_ml=2.5)
-        return await made.queue.drain(DEMO_LIMIT_S)
+        return await made.drain(DEMO_LIMIT_S)
     finally:
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -121,7 +121,7 @@ class SimulatedRoom:
             for worker in working:
                 worker.cancel()
         carms = [actor for actor in self.actors.values() if isinstance(actor, CArm)]
-        return all([await carm.queue.drain(DRAIN_LIMIT_S) for carm in carms])
+        return all([await carm.drain(DRAIN_LIMIT_S) for carm in carms])
 
     async def _work(self, queue: asyncio.Queue[Step]) -> None:
         """Do one after the other what one of the actors is asked to do."""

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from simulators.carm.carm import CArm
-from simulators.carm.headers import Identity
+from simulators.carm.case import Identity
 from simulators.device import SerialDevice
 from simulators.monitors.ge_dri import GeDri
 from simulators.monitors.masimo_ascii1 import MasimoAscii1

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import aiomqtt
 
-from simulators.carm.headers import Identity
+from simulators.carm.case import Identity
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 

@@ -1,49 +1,59 @@
-"""The C-arm as the people in the room use it: step on the pedal, keep an image, record a run.
+"""The C-arm on the network, as its makers configure one: worklist, performed procedure step, store, commitment, dose.
 
-Rules:
-- `do` returns when the exposure is over and its object is queued; sending goes on behind it, in order.
-- An object's dose covers all fluoroscopy since the object before it, as its header says.
-- Its clock is its own (`clock_offset_s`, `drift_ppm`): nobody set it by the room's.
+Rules of this file:
+- `do` returns when the deed at the console is done; what the room is told of it goes out behind it, in order: objects
+  through one queue, performed procedure steps and commitment each through another.
+- With nothing configured it only stores images. A service that the room does not have is told in the truth log.
+- A case begins with the choice from the worklist, with `begin_case`, or with the first exposure; `end_case` closes it
+  with what was configured: dose report, end of the performed procedure step, request for commitment.
+- Everything that can go wrong is asked for by name: FAULTS.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import numpy as np
+from pydicom.dataset import Dataset
 
-from simulators.carm.contrast import Pattern
-from simulators.carm.headers import TRANSFER_SYNTAXES, Exposure, Identity, Kind, Study, Style, image
+from simulators.carm import dose_faults, dose_report, mpps, worklist
+from simulators.carm.case import Case, Identity, Kept, Scheduled, Study, new_uid
+from simulators.carm.commitment import Commitment
+from simulators.carm.dose_faults import Fault
+from simulators.carm.encoders import TRANSFER_SYNTAXES
+from simulators.carm.errands import Errands
+from simulators.carm.fluoroscope import Action, Fluoroscope
 from simulators.carm.jobs import FIRST_RETRY_S, JobQueue
-from simulators.carm.phantom import VIEWS, Phantom, Scene, Technique, View
-from simulators.carm.scu import Job, NotStoredError, Scu
+from simulators.carm.scu import Job, PeerError, Scu
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 
-Action = Callable[..., Awaitable[None]]
+DoseReports = Literal["none", "end", "cumulative", "continued"]
+FAULTS: Mapping[str, str] = {
+    "abort_mid_object": "the association breaks in the middle of the next object",
+    "resend": "the last object once more",
+    "same_uid_other_content": "another object under the last object's UID",
+    "wrong_patient": "images under somebody else's identity",
+    "wrong_ae": "a knock under an unknown AE title",
+    "set_clock": "the C-arm's clock is wrong, or is set",
+    "hold_images": "images stay on the C-arm until send_images or end_case",
+    "end_case mpps=never": "the performed procedure step is never ended",
+    "end_case mpps=twice": "the performed procedure step is ended twice",
+    "dose_report=cumulative": "a report after every run, each of everything so far",
+    "dose_report=continued": "a report after every run, each of what came since the last",
+    **{f"dose_report fault={fault}": "a spoilt dose report" for fault in dose_faults.FAULTS},
+}
 
-# Of low-dose fluoroscopy at 75 kV, 3 mA; a case of some 20 s and a short run then gives the 226 to 350 cGy.cm2
-# that are published for interlaminar injections.
-DAP_DGY_CM2_PER_S = 0.8
-KERMA_MGY_PER_DGY_CM2 = 0.096  # a field of 104 cm2 at the reference point, 15 cm before the rotation centre
-RUN_DOSE_FACTOR = 2.5  # recorded runs are made at a higher dose (DSA multiplies it 2.3 to 4.3 times)
-PULSE_MS = 10.0
-BREATH_PERIOD_S = 4.6
-_LONGEST_RUN = 240  # frames: half a minute at 8 a second; a frame is half a megabyte
 
+class CArm(Fluoroscope):
+    """An OEC 9900 that calls a room at `to` (host, port).
 
-class CArm:
-    """An OEC 9900 that stores to a room at `to` (host, port).
-
-    `transfer_syntax`: explicit, implicit, rle, jpeg_ls. `photometric`: MONOCHROME1 or MONOCHROME2.
-    `matrix`: rows and columns of an image. `drift_ppm`: how much faster than UTC its clock runs.
+    `mpps`: it tells of performed procedure steps. `commitment_port`: it asks for storage commitment, and listens there
+    (0: on a free port, see `commitment_port`). `dose_report`: at the end of a case, or after each run as well;
+    `dose_report_fault` spoils every one of them. Further settings are those of `Fluoroscope`.
     """
 
     def __init__(
@@ -53,106 +63,110 @@ class CArm:
         clock: ScenarioClock,
         truth: TruthLog,
         *,
-        seed: int,
-        name: str = "carm",
-        study: str = "Lumbar epidural injection",
         ae_title: str = "OEC_9900",
         called_ae_title: str = "ESI_ROOM",
-        clock_offset_s: float = 0.0,
-        drift_ppm: float = 0.0,
-        matrix: int = 512,
-        transfer_syntax: str = "explicit",
-        photometric: str = "MONOCHROME2",
-        frame_time_vector: bool = False,
         retry_s: float = FIRST_RETRY_S,
+        mpps: bool = False,
+        commitment_port: int | None = None,
+        dose_report: DoseReports = "none",
+        dose_report_fault: Fault | None = None,
+        **exposure: Any,
     ) -> None:
-        if transfer_syntax not in TRANSFER_SYNTAXES:
-            raise ValueError(f"transfer_syntax {transfer_syntax!r}: one of {', '.join(TRANSFER_SYNTAXES)}")
-        if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-            raise ValueError(f"photometric {photometric!r}: MONOCHROME1 or MONOCHROME2")
-        self.name, self.identity, self.clock, self.truth = name, identity, clock, truth
-        self._style = Style(transfer_syntax, photometric, frame_time_vector)  # type: ignore[arg-type]
-        self._offset_s, self._drift_ppm = clock_offset_s, drift_ppm
-        self._started_s = time.monotonic()
-        self._jitter = random.Random(seed)
-        self._phantom = Phantom(seed, matrix=matrix)
-        self._scu = Scu(*to, calling=ae_title, called=called_ae_title)
+        super().__init__(identity, clock, truth, **exposure)
+        syntax = TRANSFER_SYNTAXES[self._style.transfer_syntax]
+        self._scu = Scu(*to, calling=ae_title, called=called_ae_title, syntax=syntax)
         self.queue = JobQueue(self._scu, self.note, first_retry_s=retry_s)
-        self._study = Study.begin(self.device_now(), study)
-        self._frames = self._objects = 0
-        self._fluoro_s = self._unreported_dgy_cm2 = 0.0
+        self._steps = Errands(self.note, first_retry_s=retry_s)
+        self._promises = Errands(self.note, first_retry_s=retry_s)
+        self._tells_steps, self._reports, self._report_fault = mpps, dose_report, dose_report_fault
+        self._commitment = (
+            Commitment(self._scu, self.queue, self.note, commitment_port) if commitment_port is not None else None
+        )
+        self._sent_of_case: list[Job] = []
         self._last: Job | None = None
+
+    @property
+    def commitment_port(self) -> int | None:
+        """Where it listens for storage commitment reports."""
+        return self._commitment.port if self._commitment else None
 
     async def run(self) -> None:
         """Send what is queued until cancelled."""
-        await self.queue.run()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for queue in (self.queue, self._steps, self._promises):
+                    tasks.create_task(queue.run())
+        finally:
+            self._scu.hang_up()
+            if self._commitment is not None:
+                self._commitment.close()
 
-    async def do(self, action: str, **params: Any) -> None:
-        """Do what a script asks. ValueError names what can be done."""
-        method = self.ACTIONS.get(action)
-        if method is None:
-            raise ValueError(f"{self.name} cannot {action!r}; one of {', '.join(sorted(self.ACTIONS))}")
-        await method(self, **params)
+    async def drain(self, limit_s: float) -> bool:
+        """Wait until the room was told everything, at most `limit_s` real seconds. Whether it stored every object."""
+        until_s = time.monotonic() + limit_s
+        stored = await self.queue.drain(limit_s)
+        told = [await errands.drain(until_s - time.monotonic()) for errands in (self._steps, self._promises)]
+        if not all(told):
+            self.note("untold", steps=told[0], commitment=told[1])
+        return stored
 
-    async def shot(
+    async def worklist(self, order: str | None = None, *, mine: bool = False) -> None:
+        """Choose the patient from the room's worklist: the line with that Scheduled Procedure Step ID, or the first.
+
+        `mine`: ask only for what is scheduled on this AE title, today by the C-arm's clock.
+        """
+        if self._open is not None and self._open.events:
+            raise ValueError(f"{self.name}: the case before is still open; end_case first")
+        asked = worklist.query(self._scu.calling, self.device_now()) if mine else worklist.query()
+        try:
+            lines = await asyncio.to_thread(worklist.find, self._scu, asked)
+        except PeerError as error:
+            self.note("c_find", ok=False, reason=str(error))
+            return
+        chosen = next((line for line in lines if order in (None, line.step_id)), None)
+        self.note("c_find", ok=True, lines=len(lines), step_ids=[line.step_id for line in lines],
+                  chosen=chosen.step_id if chosen else None)  # fmt: skip
+        if chosen is None:
+            raise ValueError(f"{self.name}: no order {order!r} among the {len(lines)} lines of the worklist")
+        self._choose(chosen)
+
+    async def begin_case(self) -> None:
+        """Begin at the console, before any exposure: the performed procedure step starts now."""
+        self._begin_step(self._case())
+
+    async def end_case(
         self,
-        view: str = "ap",
         *,
-        kv: float = 75.0,
-        ma: float = 3.0,
-        fluoro_s: float = 1.0,
-        needle_depth_mm: float | None = None,
-        contrast_ml: float = 0.0,
-        injectate_ml: float = 0.0,
-        contrast_age_s: float = 0.0,
-        pattern: Pattern = "epidural",
-        kind: Kind = "xrf",
-        iris: float = 0.97,
-        collimator: str = "ROUND",
-        comment: str = "",
+        outcome: Literal["completed", "discontinued"] = "completed",
+        mpps: Literal["once", "never", "twice"] = "once",
     ) -> None:
-        """Fluoroscopy of `fluoro_s`, whose last image is kept."""
-        technique = Technique(kv, ma, 4, iris, collimator)  # type: ignore[arg-type]
-        scene = Scene(needle_depth_mm, contrast_ml, injectate_ml, contrast_age_s, pattern, self._breath())
-        await self._expose(fluoro_s, technique, 1.0)
-        frames = await asyncio.to_thread(self._render, _view(view), [scene], technique)
-        await self._store(kind, _view(view), technique, [0.0], frames, comment or view)
+        """Close the case: send what was held and the dose report, end the procedure step, ask for commitment."""
+        case = self._open
+        if case is None:
+            raise ValueError(f"{self.name}: no case is open")
+        self.queue.release()
+        if self._reports != "none":
+            self._report(case, self._report_fault)
+        self._end_step(case, outcome, {"once": 1, "never": 0, "twice": 2}[mpps])
+        if self._commitment is not None and self._sent_of_case:
+            jobs, commitment = self._sent_of_case, self._commitment
+            self._promises.put("commitment", lambda: commitment.ask(jobs))
+        self.note("case_ended", outcome=outcome, images=sum(kept.image for kept in case.kept), events=len(case.events))
+        self._open, self._sent_of_case = None, []
 
-    async def cine(
-        self,
-        view: str = "ap",
-        *,
-        frames: int = 24,
-        fps: float = 8.0,
-        kv: float = 77.0,
-        ma: float = 5.0,
-        needle_depth_mm: float | None = None,
-        contrast_from_ml: float = 0.0,
-        contrast_to_ml: float = 0.0,
-        pattern: Pattern = "epidural",
-        iris: float = 0.97,
-        comment: str = "",
-    ) -> None:
-        """A recorded run while contrast is injected from one volume to another."""
-        if not 1 <= frames <= _LONGEST_RUN or fps <= 0:
-            raise ValueError(f"a run has 1 to {_LONGEST_RUN} frames at more than 0 frames a second")
-        times = self._frame_times(frames, fps)
-        share = np.linspace(0.0, 1.0, frames)
-        volumes = contrast_from_ml + share * (contrast_to_ml - contrast_from_ml)
-        technique = Technique(kv, ma, 1, iris)
-        breath = [self._breath(ms / 1000) for ms in times]
-        scenes = [
-            Scene(needle_depth_mm, float(volume), pattern=pattern, breath=at)
-            for volume, at in zip(volumes, breath, strict=True)
-        ]
-        taken = self.device_now()
-        await self._expose(frames / fps, technique, RUN_DOSE_FACTOR)
-        pixels = await asyncio.to_thread(self._render, _view(view), scenes, technique)
-        await self._store("xa", _view(view), technique, times, pixels, comment or f"{view} run", taken)
+    async def dose_report(self, *, fault: Fault | None = None, since_last: bool = False) -> None:
+        """Send a dose report now, of everything so far or of what came since the last one."""
+        self._report(self._case(), fault, since_last=since_last)
 
-    async def fluoro(self, fluoro_s: float, *, kv: float = 75.0, ma: float = 3.0) -> None:
-        """Fluoroscopy of which nothing is kept; its dose is in the next object's header."""
-        await self._expose(fluoro_s, Technique(kv, ma), 1.0)
+    async def hold_images(self) -> None:
+        """Objects wait on the C-arm's disk from now on."""
+        self.queue.hold()
+        self.note("images_held")
+
+    async def send_images(self) -> None:
+        """Send what was held."""
+        self.queue.release()
+        self.note("images_released", waiting=len(self.queue))
 
     async def echo(self) -> None:
         """Ask whether the room is there (C-ECHO)."""
@@ -174,64 +188,70 @@ class CArm:
     async def same_uid_other_content(self) -> None:
         """Send another object under the last object's UID."""
         dataset = deepcopy(self._last_object().dataset)
-        dataset.ImageComments = f"{dataset.ImageComments} (changed)"
+        dataset.ImageComments = f"{dataset.get('ImageComments', '')} (changed)"
         self._queue(Job.of(dataset))
 
-    async def set_clock(self, offset_s: float) -> None:
-        """Somebody sets the C-arm's clock: `offset_s` ahead of UTC from now on."""
-        self._offset_s, self._started_s = offset_s, time.monotonic()
-        self.note("clock_set", clock_offset_s=offset_s)
+    def _choose(self, line: Scheduled) -> None:
+        self._open = Case(line.identity, Study.begin(self.device_now(), self._procedure, line), line)
+        self._sent_of_case = []
 
-    def note(self, what: str, **fields: Any) -> None:
-        """Write to the truth log."""
-        self.truth.note(self.name, what, t_s=self.clock.now_s(), **fields)
+    def _begin_exposure(self) -> None:
+        if self._tells_steps:
+            self._begin_step(self._case())
 
-    def device_now(self) -> datetime:
-        """The C-arm's own clock: UTC plus its offset, without a zone, as its console shows it."""
-        drift_s = (time.monotonic() - self._started_s) * self._drift_ppm / 1e6
-        utc = datetime.fromtimestamp(time.time(), UTC).replace(tzinfo=None)
-        return utc + timedelta(seconds=self._offset_s + drift_s)
+    def _begin_step(self, case: Case) -> None:
+        """Once a case, and before everything else of it."""
+        if case.step_uid:
+            return
+        uid, began = new_uid(), self.device_now()
+        case.step_uid, case.step_began = uid, began
+        step = mpps.created(case, self._scu.calling, began)
+        self._tell_step("n_create", uid, step)
 
-    def _breath(self, later_s: float = 0.0) -> float:
-        return math.sin(2 * math.pi * (self.clock.now_s() + later_s) / BREATH_PERIOD_S)
+    def _end_step(self, case: Case, outcome: str, times: int) -> None:
+        if not case.step_uid:
+            return
+        status: mpps.Status = "COMPLETED" if outcome == "completed" else "DISCONTINUED"
+        for _ in range(times):
+            self._tell_step("n_set", case.step_uid, mpps.ended(case, status, self.device_now()))
 
-    def _frame_times(self, frames: int, fps: float) -> list[float]:
-        """Milliseconds; a real run's frames are a fraction of a millisecond off."""
-        even = [1000.0 * i / fps for i in range(frames)]
-        return [round(ms + self._jitter.uniform(0, 0.4), 3) if ms else 0.0 for ms in even]
+    def _tell_step(self, what: Literal["n_create", "n_set"], uid: str, step: Dataset) -> None:
+        send = {"n_create": mpps.send_created, "n_set": mpps.send_ended}[what]
 
-    def _render(self, view: View, scenes: list[Scene], technique: Technique) -> np.typing.NDArray[np.uint16]:
-        first = self._frames
-        self._frames += len(scenes)
-        return np.stack([self._phantom.frame(view, s, technique, first + i) for i, s in enumerate(scenes)])
+        async def work() -> Mapping[str, Any]:
+            await asyncio.to_thread(send, self._scu, uid, step)
+            return {"sop_instance_uid": uid, "status": step.PerformedProcedureStepStatus}
 
-    async def _expose(self, fluoro_s: float, technique: Technique, factor: float) -> None:
-        self.note("beam_on", kv=technique.kv, ma=technique.ma, fluoro_s=fluoro_s)
-        await self.clock.sleep(fluoro_s)
-        open_area = min(technique.iris, 1.0) ** 2
-        strength = (technique.kv / 75.0) ** 2 * technique.ma / 3.0 * open_area * factor
-        self._fluoro_s += fluoro_s
-        self._unreported_dgy_cm2 += DAP_DGY_CM2_PER_S * strength * fluoro_s
-        self.note("beam_off", fluoro_total_s=round(self._fluoro_s, 3))
+        self._steps.put(what, work)
 
-    async def _store(
-        self,
-        kind: Kind,
-        view: View,
-        technique: Technique,
-        times_ms: list[float],
-        frames: np.typing.NDArray[np.uint16],
-        comment: str,
-        taken: datetime | None = None,
-    ) -> None:
-        self._objects += 1
-        dose, self._unreported_dgy_cm2 = self._unreported_dgy_cm2, 0.0
-        exposure = Exposure(
-            kind, self._objects, taken or self.device_now(), view, technique, PULSE_MS, times_ms,
-            dose, dose * KERMA_MGY_PER_DGY_CM2, self._fluoro_s, self._objects, comment,
-        )  # fmt: skip
-        dataset = await asyncio.to_thread(image, exposure, frames, self.identity, self._study, self._style)
-        self._queue(Job.of(dataset))
+    def _keep(self, dataset: Dataset, event_uids: tuple[str, ...]) -> None:
+        self._queue_new(dataset, image=True, event_uids=event_uids)
+        case = self._case()
+        if case.events[-1].recorded and self._reports in ("cumulative", "continued"):
+            self._report(case, self._report_fault)
+
+    def _report(self, case: Case, fault: Fault | None, *, since_last: bool = False) -> None:
+        since_last = since_last or self._reports == "continued"
+        events = case.events[case.reported :] if since_last else case.events
+        identity = self._identity_of_next(case)
+        dataset = dose_report.report(case, identity, events, self.device_now())
+        if fault is not None:
+            dose_faults.spoil(dataset, fault)
+        case.reported, case.reports = len(case.events), case.reports + 1
+        uid = str(dataset.SOPInstanceUID)
+        self.note("dose_report", sop_instance_uid=uid, events=len(events), fault=fault, since_last=since_last)
+        self._queue_new(dataset, image=False)
+        if fault == "twice":
+            self._queue(self._last_object())
+
+    def _queue_new(self, dataset: Dataset, *, image: bool, event_uids: tuple[str, ...] = ()) -> None:
+        kept = Kept(
+            str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), str(dataset.SeriesInstanceUID), image, event_uids
+        )
+        self._case().kept.append(kept)
+        job = Job.of(dataset)
+        self._sent_of_case.append(job)
+        self._queue(job)
 
     def _queue(self, job: Job) -> None:
         self._last = job
@@ -245,26 +265,23 @@ class CArm:
 
     async def _echo(self, calling: str | None) -> None:
         try:
-            await asyncio.to_thread(self._scu.echo, TRANSFER_SYNTAXES["implicit"], calling=calling)
-        except NotStoredError as error:
+            await asyncio.to_thread(self._scu.echo, calling=calling)
+        except PeerError as error:
             self.note("c_echo", ok=False, reason=str(error), calling=calling or self._scu.calling)
         else:
             self.note("c_echo", ok=True, calling=calling or self._scu.calling)
 
     ACTIONS: ClassVar[Mapping[str, Action]] = {
-        "shot": shot,
-        "run": cine,
-        "fluoro": fluoro,
+        **Fluoroscope.ACTIONS,
+        "worklist": worklist,
+        "begin_case": begin_case,
+        "end_case": end_case,
+        "dose_report": dose_report,
+        "hold_images": hold_images,
+        "send_images": send_images,
         "echo": echo,
         "wrong_ae": wrong_ae,
         "abort_mid_object": abort_mid_object,
         "resend": resend,
         "same_uid_other_content": same_uid_other_content,
-        "set_clock": set_clock,
     }
-
-
-def _view(name: str) -> View:
-    if name not in VIEWS:
-        raise ValueError(f"no view {name!r}; one of {', '.join(VIEWS)}")
-    return VIEWS[name]

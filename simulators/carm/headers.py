@@ -6,7 +6,10 @@ Rules of this file:
 - Dates and times are those of the C-arm's own clock and carry no offset from UTC: nobody synchronised it.
 - Positioner angles are the C-arm's own, 0 with the tube below the table: it cannot know how the patient lies.
 - Dose in the units of the standard: (0018,115E) in dGy.cm2 and (0040,8302) in mGy are of this image and the
-  fluoroscopy since the one before; (0040,0300), retired but still written, is the study's fluoroscopy in seconds.
+  fluoroscopy since the one before, whose irradiation events it names; (0040,0300), retired but still written, is
+  the study's fluoroscopy in seconds, without recorded runs.
+- Who came from a worklist is said so: accession number, request attributes (PS3.3 C.7.3.1, table 10-9), and the
+  performed procedure step the image belongs to.
 """
 
 from __future__ import annotations
@@ -19,69 +22,40 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     UID,
+    EnhancedXAImageStorage,
     ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGLSLossless,
-    RLELossless,
     SecondaryCaptureImageStorage,
     XRayAngiographicImageStorage,
     XRayRadiofluoroscopicImageStorage,
-    generate_uid,
 )
 
+from simulators.carm import enhanced
+from simulators.carm.case import Case, Event, Identity, Totals, new_uid
+from simulators.carm.encoders import TRANSFER_SYNTAXES, compress
 from simulators.carm.phantom import BITS_STORED, WHITE, Technique, View, pixel_spacing_mm
 from simulators.carm.solids import FIELD_MM, SOURCE_TO_CENTRE_MM, SOURCE_TO_DETECTOR_MM
 
-Kind = Literal["xrf", "xa", "sc"]
+Kind = Literal["xrf", "xa", "sc", "enhanced_xa"]
 SOP_CLASSES: dict[str, UID] = {
     "xrf": XRayRadiofluoroscopicImageStorage,
     "xa": XRayAngiographicImageStorage,
     "sc": SecondaryCaptureImageStorage,
+    "enhanced_xa": EnhancedXAImageStorage,
 }
-TRANSFER_SYNTAXES: dict[str, UID] = {
-    "explicit": ExplicitVRLittleEndian,
-    "implicit": ImplicitVRLittleEndian,
-    "rle": RLELossless,
-    "jpeg_ls": JPEGLSLossless,
-}
+PERFORMED_STEP_CLASS = "1.2.840.10008.3.1.2.3.3"  # Modality Performed Procedure Step, PS3.4 F.7
+STATION = "OEC-SIM-1"
 # The greys a person looks at: from dense bone to thin soft tissue, of 4096.
 WINDOW_CENTER, WINDOW_WIDTH = 1950, 3400
-
-
-class Identity(NamedTuple):
-    """The patient as typed at the C-arm. `birth_date`: YYYYMMDD."""
-
-    name: str
-    patient_id: str
-    birth_date: str = ""
-    sex: str = ""
-    weight_kg: float | None = None
-
-
-class Study(NamedTuple):
-    """What stays the same through a case. `began` by the C-arm's clock."""
-
-    uid: str
-    fluoro_series_uid: str
-    run_series_uid: str
-    study_id: str
-    description: str
-    began: datetime
-
-    @classmethod
-    def begin(cls, began: datetime, description: str) -> Study:
-        """A new study with UIDs of its own."""
-        study, fluoro, run = (str(generate_uid(prefix=None)) for _ in range(3))
-        return cls(study, fluoro, run, began.strftime("%m%d%H%M"), description, began)
 
 
 class Exposure(NamedTuple):
     """One stored image or run and how it was made.
 
-    `frame_times_ms`: when each frame began, from the first. `dap_dgy_cm2`, `air_kerma_mgy`: since the image
-    before. `fluoro_total_s`, `exposures_total`: of the study so far.
+    `frame_times_ms`: when each frame began, from the first. `events`: since the image before; `fluoro_total_s`,
+    `exposures_total`: of the case so far.
     """
 
     kind: Kind
@@ -91,8 +65,7 @@ class Exposure(NamedTuple):
     technique: Technique
     pulse_ms: float
     frame_times_ms: Sequence[float]
-    dap_dgy_cm2: float
-    air_kerma_mgy: float
+    events: Sequence[Event]
     fluoro_total_s: float
     exposures_total: int
     comment: str
@@ -104,25 +77,32 @@ class Style(NamedTuple):
     transfer_syntax: str = "explicit"
     photometric: Literal["MONOCHROME1", "MONOCHROME2"] = "MONOCHROME2"
     frame_time_vector: bool = False
-    institution: str = "Day Surgery, Procedure Room 1"
 
 
-def image(exposure: Exposure, frames: NDArray[np.uint16], identity: Identity, study: Study, style: Style) -> Dataset:
-    """The whole object, encoded as `style` says. `frames`: (n, rows, columns), 12 bits, bone dark."""
+def image(exposure: Exposure, frames: NDArray[np.uint16], identity: Identity, case: Case, style: Style) -> Dataset:
+    """The whole object, encoded as `style` says. `frames`: (n, rows, columns), 12 bits, bone dark.
+
+    `identity`: who the image says it is of, which is not always whom the case says.
+    """
     dataset = Dataset()
-    _patient_and_study(dataset, identity, study)
-    _series_and_equipment(dataset, exposure, study, style)
+    patient_and_study(dataset, identity, case)
+    equipment(dataset)
+    _series(dataset, exposure, case)
     _acquisition(dataset, exposure)
     if exposure.kind != "sc":
         _geometry(dataset, exposure, rows=frames.shape[1])
     if exposure.kind == "xa" and len(frames) > 1:
         _frame_times(dataset, exposure, style)
     _pixels(dataset, frames, style)
-    _file_meta(dataset, style)
+    if exposure.kind == "enhanced_xa":
+        enhanced.complete(dataset, exposure.taken, exposure.frame_times_ms, exposure.pulse_ms, exposure.events[-1:])
+    file_meta(dataset, ExplicitVRLittleEndian)
+    _encode(dataset, TRANSFER_SYNTAXES[style.transfer_syntax])
     return dataset
 
 
-def _patient_and_study(dataset: Dataset, identity: Identity, study: Study) -> None:
+def patient_and_study(dataset: Dataset, identity: Identity, case: Case) -> None:
+    """Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), of whatever the C-arm makes."""
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName = identity.name
     dataset.PatientID = identity.patient_id
@@ -130,43 +110,75 @@ def _patient_and_study(dataset: Dataset, identity: Identity, study: Study) -> No
     dataset.PatientSex = identity.sex
     if identity.weight_kg is not None:
         dataset.PatientWeight = f"{identity.weight_kg:g}"
+    study = case.study
     dataset.StudyInstanceUID = study.uid
-    dataset.StudyDate, dataset.StudyTime = _date(study.began), _time(study.began)
+    dataset.StudyDate, dataset.StudyTime = dicom_date(study.began), dicom_time(study.began)
     dataset.ReferringPhysicianName = ""
     dataset.StudyID = study.study_id
-    dataset.AccessionNumber = ""
+    dataset.AccessionNumber = study.accession
     dataset.StudyDescription = study.description
 
 
-def _series_and_equipment(dataset: Dataset, exposure: Exposure, study: Study, style: Style) -> None:
-    run = exposure.kind == "xa"
+def equipment(dataset: Dataset) -> None:
+    """(Enhanced) General Equipment (PS3.3 C.7.5.1, C.7.5.2)."""
+    dataset.Manufacturer = "GE OEC Medical Systems"
+    dataset.ManufacturerModelName = "OEC 9900 Elite"
+    dataset.InstitutionName = "Day Surgery, Procedure Room 1"
+    dataset.StationName = STATION
+    dataset.DeviceSerialNumber = "SIM-0001"
+    dataset.SoftwareVersions = "simulator"
+
+
+def performed_step(dataset: Dataset, case: Case) -> None:
+    """Which performed procedure step, and which request, a series belongs to (PS3.3 C.7.3.1)."""
+    if case.step_uid and case.step_began:
+        dataset.ReferencedPerformedProcedureStepSequence = Items([reference(PERFORMED_STEP_CLASS, case.step_uid)])
+        dataset.PerformedProcedureStepID = case.step_id
+        dataset.PerformedProcedureStepStartDate = dicom_date(case.step_began)
+        dataset.PerformedProcedureStepStartTime = dicom_time(case.step_began)
+        dataset.PerformedProcedureStepDescription = case.study.description
+    if case.scheduled:
+        request = Dataset()
+        request.RequestedProcedureID = case.scheduled.requested_procedure_id
+        request.RequestedProcedureDescription = case.scheduled.requested_description
+        request.ScheduledProcedureStepID = case.scheduled.step_id
+        request.ScheduledProcedureStepDescription = case.scheduled.step_description
+        request.AccessionNumber = case.study.accession
+        request.StudyInstanceUID = case.study.uid
+        dataset.RequestAttributesSequence = Items([request])
+
+
+def reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    """An item that names an instance (PS3.3 table 10-11)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    return item
+
+
+def _series(dataset: Dataset, exposure: Exposure, case: Case) -> None:
+    run = exposure.kind in ("xa", "enhanced_xa")
     dataset.Modality = "XA" if run else "RF"
-    dataset.SeriesInstanceUID = study.run_series_uid if run else study.fluoro_series_uid
+    dataset.SeriesInstanceUID = case.study.run_series_uid if run else case.study.fluoro_series_uid
     dataset.SeriesNumber = 2 if run else 1
     dataset.SeriesDescription = "Cine" if run else "Fluoro"
     dataset.PatientOrientation = ""
     dataset.Laterality = ""
     dataset.BodyPartExamined = "LSPINE"
     dataset.PatientPosition = "HFP"
-    dataset.Manufacturer = "GE OEC Medical Systems"
-    dataset.ManufacturerModelName = "OEC 9900 Elite"
-    dataset.InstitutionName = style.institution
-    dataset.StationName = "OEC-SIM-1"
-    dataset.DeviceSerialNumber = "SIM-0001"
-    dataset.SoftwareVersions = "simulator"
     if exposure.kind == "sc":
         dataset.ConversionType = "DI"
+    performed_step(dataset, case)
 
 
 def _acquisition(dataset: Dataset, exposure: Exposure) -> None:
     dataset.SOPClassUID = SOP_CLASSES[exposure.kind]
-    dataset.SOPInstanceUID = generate_uid(prefix=None)
+    dataset.SOPInstanceUID = new_uid()
     dataset.ImageType = ["DERIVED", "SECONDARY"] if exposure.kind == "sc" else ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
     dataset.InstanceNumber = exposure.number
     dataset.AcquisitionNumber = exposure.number
     for group in ("InstanceCreation", "Series", "Acquisition", "Content"):
-        setattr(dataset, f"{group}Date", _date(exposure.taken))
-        setattr(dataset, f"{group}Time", _time(exposure.taken))
+        setattr(dataset, f"{group}Date", dicom_date(exposure.taken))
+        setattr(dataset, f"{group}Time", dicom_time(exposure.taken))
     dataset.ImageComments = exposure.comment
     frames = len(exposure.frame_times_ms)
     dataset.KVP = f"{exposure.technique.kv:g}"
@@ -174,12 +186,19 @@ def _acquisition(dataset: Dataset, exposure: Exposure) -> None:
     dataset.XRayTubeCurrentInuA = f"{exposure.technique.ma * 1000:g}"
     dataset.ExposureTime = max(1, round(exposure.pulse_ms * frames))
     dataset.AveragePulseWidth = f"{exposure.pulse_ms:g}"
-    dataset.RadiationSetting = "GR" if exposure.kind == "xa" else "SC"
+    dataset.RadiationSetting = "GR" if exposure.kind in ("xa", "enhanced_xa") else "SC"
     dataset.RadiationMode = "PULSED"
-    dataset.ImageAndFluoroscopyAreaDoseProduct = f"{exposure.dap_dgy_cm2:.5g}"
-    dataset.EntranceDoseInmGy = f"{exposure.air_kerma_mgy:.5g}"
+    _dose(dataset, exposure)
+
+
+def _dose(dataset: Dataset, exposure: Exposure) -> None:
+    since_last = Totals.of(list(exposure.events))
+    dataset.ImageAndFluoroscopyAreaDoseProduct = f"{since_last.dap_dgy_cm2:.5g}"
+    dataset.EntranceDoseInmGy = f"{since_last.air_kerma_mgy:.5g}"
     dataset.TotalTimeOfFluoroscopy = round(exposure.fluoro_total_s)
     dataset.TotalNumberOfExposures = exposure.exposures_total
+    if exposure.events:
+        dataset.IrradiationEventUID = [event.uid for event in exposure.events]
 
 
 def _geometry(dataset: Dataset, exposure: Exposure, rows: int) -> None:
@@ -240,19 +259,26 @@ def _pixels(dataset: Dataset, frames: NDArray[np.uint16], style: Style) -> None:
     dataset["PixelData"].VR = "OW"
 
 
-def _file_meta(dataset: Dataset, style: Style) -> None:
-    wanted = TRANSFER_SYNTAXES[style.transfer_syntax]
+def file_meta(dataset: Dataset, syntax: UID) -> None:
+    """File meta information (PS3.10 7.1): pydicom and pynetdicom take the transfer syntax from there."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if wanted.is_compressed else wanted
-    if wanted.is_compressed:
-        dataset.compress(wanted, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = syntax
 
 
-def _date(moment: datetime) -> str:
+def _encode(dataset: Dataset, wanted: UID) -> None:
+    if wanted.is_encapsulated:
+        compress(dataset, wanted)
+    else:
+        dataset.file_meta.TransferSyntaxUID = wanted
+
+
+def dicom_date(moment: datetime) -> str:
+    """Value representation DA."""
     return moment.strftime("%Y%m%d")
 
 
-def _time(moment: datetime) -> str:
+def dicom_time(moment: datetime) -> str:
+    """Value representation TM."""
     return moment.strftime("%H%M%S.%f")

@@ -1,7 +1,8 @@
 """The C-arm's job queue: what was stored on its disk and has yet to reach the room.
 
 Rules:
-- In order, one at a time. An object leaves the queue on 0x0000 and on nothing else.
+- In order, one at a time. An object leaves the queue on 0x0000 and on nothing else; only one whose kind the room
+  does not take at all is set aside, so that it does not hold up the others.
 - After a failure the same object is tried again, later each time up to a limit; what came after it waits.
 - Waiting is in real seconds: it is the network's time, not the patient's.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 from pynetdicom.association import Association
 
-from simulators.carm.scu import Job, NotStoredError, Scu
+from simulators.carm.scu import Job, NoAnswerError, NotOfferedError, PeerError, Scu
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 15.0
@@ -31,6 +32,9 @@ class JobQueue:
     def __init__(self, scu: Scu, note: Callable[..., None], *, first_retry_s: float = FIRST_RETRY_S) -> None:
         self._scu, self._note, self._first_retry_s = scu, note, first_retry_s
         self._jobs: deque[Job] = deque()
+        self.set_aside: list[Job] = []
+        """What the room does not take at all."""
+        self._held = False
         self._changed = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -45,6 +49,15 @@ class JobQueue:
         self._emptied.clear()
         self._changed.set()
 
+    def hold(self) -> None:
+        """Send nothing until `release`; what is on its way goes on."""
+        self._held = True
+
+    def release(self) -> None:
+        """Send what was held, and go on."""
+        self._held = False
+        self._changed.set()
+
     def abort_next(self) -> None:
         """Break the association in the middle of the next object, once."""
         self._abort_next = True
@@ -53,10 +66,14 @@ class JobQueue:
         return len(self._jobs)
 
     async def drain(self, limit_s: float) -> bool:
-        """Wait until everything is stored, at most `limit_s` real seconds. Whether it is."""
+        """Wait until everything was sent, at most `limit_s` real seconds. Whether all of it is stored."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._emptied.wait(), limit_s)
-        return not self._jobs
+        return not self._jobs and not self.set_aside
+
+    async def sent(self) -> None:
+        """Wait until everything was sent."""
+        await self._emptied.wait()
 
     async def run(self) -> None:
         """Send until cancelled. Then the association is released, or aborted if an object is on its way."""
@@ -67,7 +84,12 @@ class JobQueue:
                 job = self._jobs[0]
                 try:
                     fields = await self._send(job)
-                except NotStoredError as error:
+                except NotOfferedError as error:
+                    self._sending = False
+                    self.set_aside.append(job)
+                    self._done(job, stored=False, reason=str(error), set_aside=True)
+                    continue
+                except PeerError as error:
                     self._sending = False
                     self._attempt(job, stored=False, reason=str(error), retry_s=retry_s)
                     await self._hang_up()
@@ -75,17 +97,14 @@ class JobQueue:
                     retry_s = min(retry_s * 2, LONGEST_RETRY_S)
                     continue
                 retry_s = self._first_retry_s
-                self._jobs.popleft()
-                self._attempt(job, stored=True, **fields)
-                if not self._jobs:
-                    self._emptied.set()
+                self._done(job, stored=True, **fields)
         finally:
             if self._sending and self._association is not None:
                 self._association.abort()
             await self._hang_up()
 
     async def _something_to_send(self) -> None:
-        while not self._jobs:
+        while self._held or not self._jobs:
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), _IDLE_S if self._association else None)
@@ -94,13 +113,12 @@ class JobQueue:
 
     async def _send(self, job: Job) -> dict[str, Any]:
         if self._association is None or not self._association.is_established:
-            syntax = job.dataset.file_meta.TransferSyntaxUID
-            self._association = await asyncio.to_thread(self._scu.open, syntax)
+            self._association = await asyncio.to_thread(self._scu.storage)
         self._message_id = self._message_id % _MESSAGE_IDS + 1
         if self._abort_next:
             self._abort_next = False
             await asyncio.to_thread(self._scu.store_half, self._association, job, self._message_id)
-            raise NotStoredError("aborted in the middle of the object")
+            raise NoAnswerError("aborted in the middle of the object")
         began_ns = time.monotonic_ns()
         self._sending = True
         await asyncio.to_thread(self._scu.store, self._association, job, self._message_id)
@@ -111,6 +129,12 @@ class JobQueue:
         association, self._association = self._association, None
         if association is not None and association.is_established:
             await asyncio.to_thread(association.release)
+
+    def _done(self, job: Job, **fields: Any) -> None:
+        self._jobs.popleft()
+        self._attempt(job, **fields)
+        if not self._jobs:
+            self._emptied.set()
 
     def _attempt(self, job: Job, **fields: Any) -> None:
         self._note(

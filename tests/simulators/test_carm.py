@@ -20,7 +20,8 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
 
 from simulators.carm.carm import CArm
-from simulators.carm.headers import TRANSFER_SYNTAXES, Identity
+from simulators.carm.case import Identity
+from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 

@@ -15,7 +15,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from simulators.carm.headers import Identity
+from simulators.carm.case import Identity
 from simulators.clock import ScenarioClock
 from simulators.staff import Staff
 from simulators.truth import TruthLog
