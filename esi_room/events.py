@@ -386,6 +386,7 @@ class CarmMpps(Payload, frozen=True):
     identity_differs: tuple[str, ...] = ()
     discontinuation_reason: str | None = None
     problems: tuple[str, ...] = ()
+    study_uid: str | None = None
 
 
 class CarmCommitment(Payload, frozen=True):

@@ -30,6 +30,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
+from esi_room.carm.dose import steps as dose
 from esi_room.carm.listener import moments
 from esi_room.carm.listener.incoming import file_meta
 from esi_room.carm.listener.knocks import Knocks
@@ -161,7 +162,7 @@ class _Reader:
     """One data set, with all that is inside its sequences."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self._top = Look(dataset)
+        self._dataset, self._top = dataset, Look(dataset)
         self._looks = [self._top]
 
     def step(self, uid: str, *, creating: bool, problem: str | None) -> Step:
@@ -186,6 +187,7 @@ class _Reader:
             images=images[:MAX_IMAGES],
             discontinuation_reason=self._reason(),
             patient=patient(top),
+            dose=dose.report(self._dataset),
         )
         unreadable = sorted(set().union(*(look.unreadable for look in self._looks)))
         problems += [f"not readable: {', '.join(unreadable)}"] if unreadable else []

@@ -1,0 +1,266 @@
+"""Performed procedure steps (MPPS, PS3.4 annex F): their states, their entries, and what they make of the procedure.
+
+                 N-CREATE            N-SET               N-SET
+    (no step) ------------> IN PROGRESS ----> COMPLETED or DISCONTINUED
+                              |     ^
+                              +-----+ N-SET
+
+    the order that it names is chosen
+    -> IN PROGRESS: a procedure record is open (see `cases`)
+    -> the data set as it came lies in `private/<sha256>.mpps`, durable
+    -> entry `carm.mpps`, durable (the journal's COMMIT POINT)
+    -> COMPLETED or DISCONTINUED: the procedure is ended, where it is the step's to end
+    -> only then 0000
+
+Steps and their states are rebuilt from the journals at every start. A step is its SOP instance UID: it survives a
+restart and a change of the record. What ends between its last entry and the end of its procedure is ended at the next
+start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from esi_room.carm.cases import Cases, Orders
+from esi_room.carm.identity import identity_of
+from esi_room.carm.index import Index
+from esi_room.carm.keeper import SOURCE
+from esi_room.carm.patients import Patients
+from esi_room.carm.scan import entries
+from esi_room.carm.shapes import Step
+from esi_room.carm.wire import Answer, StepChanged, StepCreated
+from esi_room.commands import Order
+from esi_room.errors import RecordError
+from esi_room.events import CarmMpps, Event
+from esi_room.record.disk import Disk
+from esi_room.record.entry import sha256
+from esi_room.record.journal import Journal, Receipt
+from esi_room.record.reader import records
+
+IN_PROGRESS, COMPLETED, DISCONTINUED = "IN PROGRESS", "COMPLETED", "DISCONTINUED"
+STATUSES = (IN_PROGRESS, COMPLETED, DISCONTINUED)
+
+SUCCESS = 0x0000
+INVALID_VALUE = 0x0106
+PROCESSING_FAILURE = 0x0110
+DUPLICATE_INSTANCE = 0x0111
+NO_SUCH_INSTANCE = 0x0112
+MISSING_ATTRIBUTE = 0x0120
+RESOURCE_LIMITATION = 0x0213
+NO_LONGER_UPDATED = 0xA710  # Error ID, PS3.4 F.7.2.2.4
+
+# Of the images that a step names and the room does not hold; 1,000 UIDs are 64 KB.
+MAX_MISSING = 1000
+
+log = structlog.get_logger()
+
+
+class Refusal(NamedTuple):
+    """Why a message is not carried out. `comment`: at most 64 characters, for the C-arm's log."""
+
+    status: int
+    comment: str
+    error_id: int | None = None
+
+
+class Known(NamedTuple):
+    """A step: its status, the record that it began in, and what its N-CREATE names: an N-SET names neither order nor
+    study (table F.7.2-1)."""
+
+    status: str
+    record: str
+    order: str | None
+    study_uid: str | None
+
+
+def why_not_create(step: Step, known: Known | None) -> Refusal | None:
+    """PS3.4 F.7.2.1.3."""
+    if known is not None:
+        return Refusal(DUPLICATE_INSTANCE, "this step exists already")
+    if step.status is None:
+        return Refusal(MISSING_ATTRIBUTE, "a step needs a status")
+    if step.status != IN_PROGRESS:
+        return Refusal(INVALID_VALUE, "a step begins IN PROGRESS")
+    return None
+
+
+def why_not_change(step: Step, known: Known | None) -> Refusal | None:
+    """PS3.4 F.7.2.2.3. A message without a status leaves it as it is."""
+    if known is None:
+        return Refusal(NO_SUCH_INSTANCE, "no such step")
+    if known.status != IN_PROGRESS:
+        comment = "Performed Procedure Step Object may no longer be updated"
+        return Refusal(PROCESSING_FAILURE, comment, NO_LONGER_UPDATED)
+    if step.status is not None and step.status not in STATUSES:
+        return Refusal(INVALID_VALUE, "no status of a step")
+    return None
+
+
+class Steps:
+    """The steps of a room. `on_step` is told of each entry, and returns the last that must be durable."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        index: Index,
+        patients: Patients,
+        *,
+        cases: Cases | None = None,
+        orders: Orders | None = None,
+        on_step: Callable[[Step, Receipt], Receipt] = lambda _step, receipt: receipt,
+    ) -> None:
+        self._journal, self._index, self._patients = journal, index, patients
+        self._cases, self._orders, self._on_step = cases, orders, on_step
+        self._known: dict[str, Known] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._disk = Disk()
+
+    async def resume(self) -> None:
+        """After a start of the daemon: know the steps again, and end the procedure that was about to end."""
+        self._known = await asyncio.to_thread(steps_of, self._journal.root)
+        last = [known for known in self._known.values() if known.record == self._journal.record][-1:]
+        if last:
+            await self._end_case(last[0], None)
+
+    async def create(self, message: StepCreated) -> Answer:
+        """N-CREATE."""
+        async with self._one_at_a_time:
+            refusal = why_not_create(message.step, self._known.get(message.step.sop_instance_uid))
+            return await self._carried_out(message, "create", refusal)
+
+    async def change(self, message: StepChanged) -> Answer:
+        """N-SET."""
+        async with self._one_at_a_time:
+            refusal = why_not_change(message.step, self._known.get(message.step.sop_instance_uid))
+            return await self._carried_out(message, "set", refusal)
+
+    async def _carried_out(
+        self, message: StepCreated | StepChanged, kind: Literal["create", "set"], refusal: Refusal | None
+    ) -> Answer:
+        if refusal is None and self._journal.problem is not None:
+            refusal = Refusal(RESOURCE_LIMITATION, self._journal.problem)
+        if refusal is None:
+            try:
+                await self._carry_out(message, kind)
+            except OSError as error:
+                refusal = Refusal(RESOURCE_LIMITATION, f"cannot write: {error.strerror or error}")
+            except RecordError as error:
+                refusal = Refusal(RESOURCE_LIMITATION, str(error))
+        if refusal is None:
+            return Answer(id=message.id, status=SUCCESS)
+        return Answer(id=message.id, status=refusal.status, comment=refusal.comment, error_id=refusal.error_id)
+
+    async def _carry_out(self, message: StepCreated | StepChanged, kind: Literal["create", "set"]) -> None:
+        order = self._order(message.step)
+        if kind == "create":
+            await self._begin_case(message.step, order)
+        receipt, known = await self._keep(message, kind, order)
+        await receipt.durable()
+        if known.status != IN_PROGRESS:
+            await self._end_case(known, message.step.discontinuation_reason)
+
+    async def _keep(
+        self, message: StepCreated | StepChanged, kind: Literal["create", "set"], order: Order | None
+    ) -> tuple[Receipt, Known]:
+        step, digest = message.step, sha256(message.dataset)
+        record = await self._keep_dataset(digest, message.dataset)
+        # No await from here to the append: the record is still the one that holds the data set.
+        before = self._known.get(step.sop_instance_uid)
+        named = order.id if order is not None else next(iter(step.orders), None)
+        known = Known(
+            status=step.status or IN_PROGRESS,
+            record=before.record if before else record,
+            order=before.order if before else named,
+            study_uid=before.study_uid if before else next(iter(step.study_uids), None),
+        )
+        missing = [image.sop_instance_uid for image in step.images if not self._index.find(image.sop_instance_uid)]
+        cut = () if len(missing) <= MAX_MISSING else (f"{len(missing)} images are missing",)
+        verdict = self._patients.judge(step.patient, record, order)
+        payload = CarmMpps(
+            sop_instance_uid=step.sop_instance_uid,
+            status=known.status,
+            message=kind,
+            peer=message.peer,
+            sha256=digest,
+            started=step.started,
+            ended=step.ended,
+            procedure=step.description,
+            order=known.order,
+            study_uid=known.study_uid,
+            images=len(step.images),
+            missing=tuple(missing[:MAX_MISSING]),
+            identity=verdict.verdict,
+            identity_differs=verdict.differs,
+            discontinuation_reason=step.discontinuation_reason,
+            problems=step.problems + cut,
+        )
+        device_time = step.started if kind == "create" else step.ended
+        event = Event(source=SOURCE, data=payload, received=message.at, device_time=device_time)
+        receipt = self._journal.append(event)
+        self._known[step.sop_instance_uid] = known
+        self._patients.alert(verdict, receipt, study_uid=known.study_uid, peer=message.peer)
+        of_study = () if known.study_uid is None else (known.study_uid,)
+        return self._on_step(replace(step, study_uids=of_study), receipt), known
+
+    async def _keep_dataset(self, digest: str, octets: bytes) -> str:
+        """`private/<digest>.mpps` of the open record, durable; the record's id, which is still the open one."""
+        while True:
+            record, folder = self._journal.record, self._journal.directory / "private"
+            await asyncio.to_thread(self._disk.make_directory, folder)
+            await asyncio.to_thread(self._disk.write_file, folder / f"{digest}.mpps", octets)
+            if self._journal.record == record:
+                return record
+
+    # --- orders and procedures ----------------------------------------------------------------------------
+
+    def _order(self, step: Step) -> Order | None:
+        """The order that the step names, which is thereby the one carried out."""
+        if self._orders is None:
+            return None
+        names: list[dict[str, str]] = [{"order_id": each} for each in step.orders]
+        names += [{"accession": each} for each in step.accessions]
+        names += [{"study_uid": each} for each in step.study_uids]
+        order = next((found for name in names if (found := self._orders.find(**name)) is not None), None)
+        if order is not None:
+            self._orders.choose(order, "mpps")
+        return order
+
+    async def _begin_case(self, step: Step, order: Order | None) -> None:
+        if self._cases is not None:
+            await self._cases.begin(
+                SOURCE,
+                procedure=(order.procedure if order is not None else None) or step.description,
+                identity=order.identity if order is not None else identity_of(step.patient),
+                order=order,
+            )
+
+    async def _end_case(self, ended: Known, reason: str | None) -> None:
+        """End the procedure if `ended` was the last step in progress of those that began in the open record."""
+        here = [known.status for known in self._known.values() if known.record == self._journal.record]
+        if self._cases is None or ended.record != self._journal.record or IN_PROGRESS in here:
+            return
+        outcome: Literal["completed", "discontinued"] = "completed" if ended.status == COMPLETED else "discontinued"
+        try:
+            await self._cases.finish(SOURCE, outcome=outcome, reason=reason)
+        except (RecordError, OSError) as error:  # the step is kept; the next start ends the procedure
+            log.warning("procedure_not_ended", reason=str(error))
+
+
+def steps_of(root: Path) -> dict[str, Known]:
+    """The steps of all journals under `root`, in the order of their last entries. Reads every journal once: call it
+    in a thread."""
+    known: dict[str, Known] = {}
+    for record in records(root):
+        for entry in entries(root, record, CarmMpps):
+            said = msgspec.json.decode(entry.data, type=CarmMpps)
+            before = known.pop(said.sop_instance_uid, None)
+            began = before.record if before else record
+            known[said.sop_instance_uid] = Known(said.status, began, said.order, said.study_uid)
+    return known
