@@ -360,6 +360,8 @@ class CarmDose(Payload, frozen=True):
     study_uid: str | None = None
     scope_uid: str | None = None
     """Of what `scope` names: the study, the step, the event; where the source says it."""
+    taken_in: str | None = None
+    """The record whose dose it is, where it came too late for that one: it is not in this record's `total`."""
 
 
 class CarmMpps(Payload, frozen=True):

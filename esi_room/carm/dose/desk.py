@@ -48,20 +48,21 @@ class DoseDesk:
         The last entry that was appended: once it is durable, all of them are. RecordError where the record is full.
         """
         ledger = self._ledger_of(receipt.record)
-        said = ledger.add_image(image, receipt.record, receipt.seq)
+        said = ledger.add_image(image, receipt.seq)
         # What came in another record is that record's; what came in this one may still lack its entry (a crash).
         here = image.duplicate_of is None or image.duplicate_of.record == receipt.record
         if report is not None and here:
-            origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq)
+            origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq, image.taken_in)
             said = ledger.add(report, "dose report", origin)
         return receipt if said is None else self._write(said)
 
-    def on_step(self, step: Step, receipt: Receipt) -> Receipt:
-        """The entry `receipt` of an MPPS message was just appended. As `on_image`."""
+    def on_step(self, step: Step, receipt: Receipt, began_in: str | None = None) -> Receipt:
+        """The entry `receipt` of an MPPS message was just appended, of a step that began in record `began_in` (None:
+        in this one). As `on_image`."""
         if step.dose is None:
             return receipt
         study_uid = step.study_uids[0] if step.study_uids else None
-        origin = Origin(step.sop_instance_uid, study_uid, receipt.seq)
+        origin = Origin(step.sop_instance_uid, study_uid, receipt.seq, None if began_in == receipt.record else began_in)
         said = self._ledger_of(receipt.record).add(step.dose, "mpps", origin)
         return receipt if said is None else self._write(said)
 

@@ -42,11 +42,13 @@ _EVENTS, _TOTALS, _MPPS, _HEADERS = "dose report, events", "dose report, totals"
 
 
 class Origin(NamedTuple):
-    """Where a report comes from. `sop_instance_uid`: of the object or step; `fact`: `seq` of its entry."""
+    """Where a report comes from. `sop_instance_uid`: of the object or step; `fact`: `seq` of its entry; `taken_in`: the
+    record whose dose it is, where that is not the one that it came in."""
 
     sop_instance_uid: str
     study_uid: str | None
     fact: int | None
+    taken_in: str | None = None
 
 
 class _Known(NamedTuple):
@@ -124,31 +126,28 @@ class Ledger:
         self._studies: dict[str | None, dict[str, _Quantity]] = {}
         self._events: set[str] = set()
         self._reports: dict[str, DoseReport] = {}
-        self._late: set[str] = set()
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Ledger:
-        """As it was after these `carm.image` and `carm.dose` entries of a record, in whatever order."""
-        ledger, said = cls(), list[CarmDose]()
+        """As it was after these `carm.image` and `carm.dose` entries of a record, in whatever order.
+
+        The images as well: one whose `carm.dose` was lost in a crash still counts."""
+        ledger = cls()
         for entry in entries:
             data = _payload(entry)
             if isinstance(data, CarmImage):
-                ledger.add_image(data, entry.record, entry.seq)
+                ledger.add_image(data, entry.seq)
             elif isinstance(data, CarmDose):
-                said.append(data)
-        for dose in said:  # after the images, which say what came too late
-            ledger._take(_report(dose), dose.provenance, Origin(dose.sop_instance_uid or "", dose.study_uid, dose.fact))
+                origin = Origin(data.sop_instance_uid or "", data.study_uid, data.fact, data.taken_in)
+                ledger._take(_report(data), data.provenance, origin)
         return ledger
 
-    def add_image(self, image: CarmImage, record: str, seq: int) -> CarmDose | None:
-        """An object of `record` was received: what its header says."""
-        if image.taken_in not in (None, record):
-            self._late.add(image.sop_instance_uid)
-            return None
+    def add_image(self, image: CarmImage, seq: int) -> CarmDose | None:
+        """An object was received: what its header says. As `add`."""
         report = headers.report(image)
         if image.duplicate_of is not None or report is None:
             return None
-        return self.add(report, "image header", Origin(image.sop_instance_uid, image.study_uid, seq))
+        return self.add(report, "image header", Origin(image.sop_instance_uid, image.study_uid, seq, image.taken_in))
 
     def add(self, report: DoseReport, provenance: Provenance, origin: Origin) -> CarmDose | None:
         """A source says `report`. The entry; None where nothing in it is new."""
@@ -167,6 +166,7 @@ class Ledger:
             sop_instance_uid=origin.sop_instance_uid,
             study_uid=origin.study_uid,
             scope_uid=report.scope_uid,
+            taken_in=origin.taken_in,
         )
 
     def total(self) -> DoseTotal:
@@ -186,7 +186,7 @@ class Ledger:
         if self._reports.get(origin.sop_instance_uid) == report:
             return False
         self._reports[origin.sop_instance_uid] = report
-        if origin.sop_instance_uid in self._late:
+        if origin.taken_in is not None:
             return True
         study = self._studies.setdefault(origin.study_uid, {name: _Quantity() for name in _QUANTITIES})
         if provenance == "image header":
