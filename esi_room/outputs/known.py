@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from esi_room.clock import NS
 from esi_room.events import (
+    CarmDose,
     CarmImage,
     DeviceState,
     Entry,
@@ -23,6 +24,7 @@ from esi_room.events import (
     RecordOpened,
 )
 from esi_room.outputs import topics
+from esi_room.outputs.runs import Runs
 from esi_room.outputs.snapshots import ActiveAlarm, AlertValue, GapValue, Phased
 
 SILENT = PumpStatus(state=None, rate_ml_h=None, delivered_ml=None, target_ml=None, pressure_mmhg=None, drug=None)
@@ -81,6 +83,9 @@ class Case:
         self.objects = self.images = self.frames = 0
         self.image: tuple[Entry, CarmImage] | None = None
         self.dose: tuple[Entry, CarmImage] | None = None
+        self.total: tuple[Entry, CarmDose] | None = None
+        self.runs = Runs()
+        self.exceeded: dict[str, str] = {}
         self.named: set[str] = set()  # SHA-256 of every object that came in this record
         self.shown_sha256: str | None = None
         self.preview_problem: str | None = None

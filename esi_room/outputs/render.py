@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from esi_room.events import CarmImage, Entry, PumpStatus, Reading
+from esi_room.events import CarmDose, CarmImage, Entry, PumpStatus, Reading
 from esi_room.outputs import snapshots as s
 from esi_room.outputs import topics
 from esi_room.outputs.known import SILENT, Aging, Case, Device
@@ -71,7 +71,10 @@ def dose(case: Case, head: Head) -> s.DoseState:
         )
     return s.DoseState(
         **head,
-        provenance="image headers",
+        total=_total(*case.total) if case.total else None,
+        runs=case.runs.last(),
+        more_runs=len(case.runs) - len(case.runs.last()),
+        exceeded=dict(case.exceeded),
         images=case.images,
         frames=case.frames,
         last=last,
@@ -148,6 +151,19 @@ def _pump(source: str, aging: Aging[PumpStatus], alarms: dict[str, s.ActiveAlarm
 
 def _ageless(entry: Entry) -> dict[str, Any]:
     return {"observed_at": entry.time, "stale_after_s": None, "stale": False}
+
+
+def _total(entry: Entry, dose: CarmDose) -> s.DoseSum:
+    total = dose.total
+    return s.DoseSum(
+        **_ageless(entry),
+        seq=entry.seq,
+        dap_gy_m2=total.dap_gy_m2,
+        air_kerma_rp_gy=total.air_kerma_rp_gy,
+        fluoro_time_s=total.fluoro_time_s,
+        irradiation_events=total.irradiation_events,
+        provenance=total.provenance,
+    )
 
 
 def _image(entry: Entry, image: CarmImage) -> s.ImageValue:

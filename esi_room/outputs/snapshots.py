@@ -174,15 +174,48 @@ class HeaderDose(Aged, frozen=True):
     attributes: dict[str, Any]
 
 
+class DoseSum(Aged, frozen=True):
+    """The record's dose: `total` of its newest `carm.dose` entry, which is `seq`.
+
+    `provenance`: for each quantity that is known, what it rests on. Image headers alone are a lower bound:
+    fluoroscopy that no image followed is in none.
+    """
+
+    seq: int
+    dap_gy_m2: float | None
+    air_kerma_rp_gy: float | None
+    fluoro_time_s: float | None
+    irradiation_events: int | None
+    provenance: dict[str, str]
+
+
+class DoseRun(Struct, frozen=True, kw_only=True):
+    """One irradiation event, as the entry `seq` tells of it. `at`: the device's own time. `uid` null: an image whose
+    header does not say of which event it is."""
+
+    uid: str | None
+    at: str | None
+    kind: str | None
+    dap_gy_m2: float | None
+    air_kerma_rp_gy: float | None
+    duration_s: float | None
+    provenance: Literal["dose report", "mpps", "image header"]
+    seq: int
+
+
 class DoseState(Snapshot, frozen=True):
     """`state/dose`: what is known of the dose of this record.
 
-    From image headers alone, and nothing is added up: fluoroscopy that was not stored is in no header, and an
-    attribute may be of one frame or of the whole examination. `last`: the newest header with dose attributes.
-    `images`: new image objects in this record; `frames`: the frames in them.
+    `total`: null until something told of dose. `runs`: the last irradiation events that are known, `more_runs`: how
+    many there were before these. `exceeded`: each alert level that the total is above (`fluoro_time_s`, `dap_gy_m2`,
+    `air_kerma_rp_gy`), in words. `images`: new image objects in this record; `frames`: the frames in them; `last`:
+    the newest header with dose attributes, in its own units.
     """
 
-    provenance: Literal["image headers"]
+    total: DoseSum | None
+    runs: tuple[DoseRun, ...]
+    more_runs: int
+    exceeded: dict[str, str]
     images: int
     frames: int
     last: HeaderDose | None

@@ -20,6 +20,7 @@ from esi_room.events import (
     AlertAcknowledged,
     AlertCleared,
     AlertRaised,
+    CarmDose,
     CarmImage,
     DeviceAlarm,
     DeviceGap,
@@ -35,6 +36,7 @@ from esi_room.outputs import render, topics
 from esi_room.outputs import snapshots as s
 from esi_room.outputs.known import SILENT, Aging, Case, Device
 
+DOSE_ALERT = "carm-dose-"  # and then the quantity: the ids of the alerts of rule R16
 STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
 
 
@@ -181,6 +183,20 @@ class Projection:
             case.dose = (said.entry, data)
         return {topics.CARM, topics.DOSE}
 
+    def _on_dose(self, said: _Said) -> set[str]:
+        data: CarmDose = said.data
+        self._case.total = (said.entry, data)
+        if data.taken_in is None:
+            self._case.runs.take(data, said.entry.seq)
+        return {topics.DOSE}
+
+    def _on_raised(self, said: _Said) -> set[str]:
+        data: AlertRaised = said.data
+        if data.alert.startswith(DOSE_ALERT):  # it stays exceeded, whatever becomes of the alert
+            self._case.exceeded[data.alert.removeprefix(DOSE_ALERT)] = data.text
+            return self._on_alert(said) | {topics.DOSE}
+        return self._on_alert(said)
+
     def _on_alert(self, said: _Said) -> set[str]:
         data: AlertRaised = said.data
         alerts = self._case.alerts
@@ -264,7 +280,8 @@ _ACTIONS: dict[str, Callable[[Projection, _Said], set[str]]] = {
     "pump.completed": Projection._on_pump,
     "pump.alarm": Projection._on_pump_alarm,
     "carm.image": Projection._on_image,
-    "alert.raised": Projection._on_alert,
+    "carm.dose": Projection._on_dose,
+    "alert.raised": Projection._on_raised,
     "alert.acknowledged": Projection._on_alert,
     "alert.cleared": Projection._on_alert,
     "device.state": Projection._on_device,

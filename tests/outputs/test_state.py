@@ -14,11 +14,14 @@ from esi_room.events import (
     AlertAcknowledged,
     AlertCleared,
     AlertRaised,
+    CarmDose,
     CarmImage,
     DeviceAlarm,
     DeviceState,
+    DoseTotal,
     Entry,
     InstanceRef,
+    IrradiationEvent,
     Payload,
     ProcedurePhase,
     PumpAlarm,
@@ -28,6 +31,7 @@ from esi_room.events import (
     RecordRecovered,
     VitalsNumeric,
 )
+from esi_room.outputs.runs import MAX_RUNS
 from esi_room.outputs.state import STALE_AFTER_S, Projection
 
 START_NS = 1_800_000_000 * NS
@@ -98,6 +102,23 @@ def alert(kind: type[AlertRaised], name: str = "a1", actor: str | None = None) -
 
 def snap(projection: Projection, topic: str) -> Any:
     return projection.snapshot(f"state/{topic}", START_NS)
+
+
+def dose(*events: IrradiationEvent, provenance: Any = "dose report", dap_gy_m2: float = 1e-5, **more: Any) -> CarmDose:
+    total = DoseTotal(
+        dap_gy_m2=dap_gy_m2,
+        air_kerma_rp_gy=None,
+        fluoro_time_s=12.0,
+        irradiation_events=len(events) or None,
+        provenance={"dap_gy_m2": provenance},
+    )
+    said = {"dap_gy_m2": dap_gy_m2, "air_kerma_rp_gy": None, "fluoro_time_s": None, "scope": "study", "unreadable": ()}
+    given = {"irradiation_events": events, "provenance": provenance, "total": total, "study_uid": "1.2"}
+    return CarmDose(**(said | given | more))
+
+
+def run(uid: str | None, **more: Any) -> IrradiationEvent:
+    return IrradiationEvent(uid=uid, **more)
 
 
 def recovered() -> RecordRecovered:
@@ -188,6 +209,64 @@ def test_a_duplicate_counts_and_shows_nothing() -> None:
     assert snap(projection, "carm").image.sha256 == "cc"
 
 
+def test_the_dose_is_whole_in_one_message() -> None:
+    projection = Projection()
+    projection.apply(entry(opened("procedure")))
+    assert snap(projection, "dose").total is None
+    header = dose(run("1.9.1", dap_gy_m2=2e-6), provenance="image header", dap_gy_m2=2e-6, sop_instance_uid="1.3.1")
+    assert projection.apply(entry(header, seq=1, at_s=1)) == {"state/dose"}
+    assert snap(projection, "dose").total.provenance == {"dap_gy_m2": "image header"}
+    report = dose(run("1.9.1", dap_gy_m2=3e-6, duration_s=4.0), run("1.9.2", dap_gy_m2=7e-6))
+    projection.apply(entry(report, seq=2, at_s=2))
+    told = snap(projection, "dose")
+    assert (told.total.dap_gy_m2, told.total.fluoro_time_s, told.total.seq, told.total.stale) == (1e-5, 12.0, 2, False)
+    assert [(r.uid, r.dap_gy_m2, r.duration_s, r.provenance) for r in told.runs] == [
+        ("1.9.1", 3e-6, 4.0, "dose report"),
+        ("1.9.2", 7e-6, None, "dose report"),
+    ]
+    projection.apply(entry(header, seq=3, at_s=3))  # a header says less than the report did
+    assert snap(projection, "dose").runs == told.runs
+
+
+def test_images_without_an_event_are_runs_until_a_report_tells_the_events() -> None:
+    projection = Projection()
+    for number in range(3):
+        said = dose(run(None, dap_gy_m2=1e-6), provenance="image header", sop_instance_uid=f"1.3.{number}")
+        projection.apply(entry(said, seq=number))
+    assert len(snap(projection, "dose").runs) == 3
+    projection.apply(entry(dose(run("1.9.1"), run("1.9.2")), seq=4))
+    assert [r.uid for r in snap(projection, "dose").runs] == ["1.9.1", "1.9.2"]
+    other = dose(run(None), provenance="image header", sop_instance_uid="1.3.9")
+    projection.apply(entry(other, seq=5))
+    assert len(snap(projection, "dose").runs) == 2
+    projection.apply(entry(msgspec.structs.replace(other, study_uid="1.4"), seq=6))
+    assert len(snap(projection, "dose").runs) == 3
+
+
+def test_runs_are_bounded_and_say_how_many_are_left_out() -> None:
+    projection = Projection()
+    projection.apply(entry(dose(*(run(f"1.{n}") for n in range(MAX_RUNS + 5)))))
+    told = snap(projection, "dose")
+    assert (len(told.runs), told.more_runs, told.runs[-1].uid) == (MAX_RUNS, 5, f"1.{MAX_RUNS + 4}")
+
+
+def test_dose_of_another_record_is_no_run_of_this_one() -> None:
+    projection = Projection()
+    projection.apply(entry(dose(run("1.9"), taken_in="20270115T070000Z-0000")))
+    assert snap(projection, "dose").runs == ()
+
+
+def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
+    projection = Projection()
+    name = "carm-dose-fluoro_time_s"
+    assert projection.apply(entry(alert(AlertRaised, name))) == {"state/alerts", "state/dose"}
+    projection.apply(entry(alert(AlertCleared, name)))
+    assert snap(projection, "alerts").alerts == ()
+    assert snap(projection, "dose").exceeded == {"fluoro_time_s": "t"}
+    projection.apply(entry(opened()))
+    assert (snap(projection, "dose").exceeded, snap(projection, "dose").total) == ({}, None)
+
+
 def test_a_picture_that_fails_leaves_the_one_before_it() -> None:
     projection = Projection()
     record = "20270115T080000Z-0000"
@@ -219,7 +298,10 @@ PAYLOAD = st.one_of(
         vitals, st.floats(0, 100), st.one_of(st.none(), st.floats(0, 60)), st.one_of(st.none(), st.floats(0, 60))
     ),
     st.sampled_from(
-        [opened(), opened("procedure"), recovered(), image(), image(rows=None), pump(), pump(stale_after_s=5.0)]
+        [
+            *(opened(), opened("procedure"), recovered(), image(), image(rows=None)),
+            *(pump(), pump(stale_after_s=5.0), dose(run("1"), run(None))),
+        ]
     ),
     st.builds(
         lambda s: DeviceState(state=s, reason="r"), st.sampled_from(["connected", "stale", "lost", "connecting"])
