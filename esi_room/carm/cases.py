@@ -24,9 +24,7 @@ class Cases(Protocol):
     def identity(self, record: str) -> Identity | None:
         """The patient of a record, where one is known; for comparison alone."""
 
-    async def begin(
-        self, origin: str, *, procedure: str | None, identity: Identity | None, order: Order | None
-    ) -> bool:
+    async def begin(self, origin: str, *, procedure: str | None, identity: Identity | None) -> bool:
         """Open a procedure record; False where a procedure is under way. RecordError, OSError where it cannot."""
 
     async def finish(
@@ -45,7 +43,7 @@ class Orders(Protocol):
     def find(
         self, order_id: str | None = None, *, accession: str | None = None, study_uid: str | None = None
     ) -> Order | None:
-        """The order with any of these, in this order of trust."""
+        """The order with this id, else of this study, else with this accession number."""
 
-    def choose(self, order: Order, origin: str) -> None:
+    async def choose(self, order: Order, origin: Literal["mpps", "image"]) -> None:
         """`order` is the one that is carried out; told in the record once."""

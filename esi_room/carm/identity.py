@@ -39,10 +39,10 @@ class Verdict(NamedTuple):
     verdict: IdentityVerdict = "unknown"
     differs: tuple[str, ...] = ()
 
-    @property
-    def severity(self) -> Severity:
-        """Another ID, or another name with another birth date, is another patient; else it may be a misspelling."""
-        return "critical" if ID in self.differs or len(self.differs) > 1 else "high"
+
+def severity(differs: tuple[str, ...]) -> Severity:
+    """Another ID, or another name with another birth date, is another patient; else it may be a misspelling."""
+    return "critical" if ID in differs or len(differs) > 1 else "high"
 
 
 def compared(said: Patient, expected: Patient) -> Verdict:

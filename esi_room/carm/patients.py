@@ -17,21 +17,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from esi_room.carm import identity
 from esi_room.carm.cases import Cases, Orders
 from esi_room.carm.identity import Verdict
-from esi_room.carm.keeper import SOURCE
 from esi_room.carm.scan import entries
 from esi_room.carm.shapes import Patient
 from esi_room.clock import Clock
 from esi_room.commands import Order
-from esi_room.events import AlertRaised, Event
+from esi_room.events import AlertRaised, CarmImage, CarmMpps, Event
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
 
+SOURCE = "carm"
 RULE = "carm.identity_mismatch"
 
 
@@ -47,27 +49,55 @@ class Patients:
         """After a start of the daemon: which alerts the open record holds already."""
         self._raised = await asyncio.to_thread(set, self._alerts(self._journal.record))
 
+    async def order_of(self, said: Patient, study_uid: str | None) -> Order | None:
+        """The order that an image names by its study or its accession number; it is chosen thereby."""
+        if self._orders is None:
+            return None
+        order = self._orders.find(study_uid=study_uid, accession=said.accession)
+        if order is not None:
+            await self.choose(order, "image")
+        return order
+
+    async def choose(self, order: Order, origin: Literal["mpps", "image"]) -> None:
+        """`order` is the one carried out, unless the procedure under way is another patient's, or its order is known
+        and its patient is not."""
+        if self._orders is None:
+            return
+        if self._journal.kind == "procedure":
+            known = self._cases.identity(self._journal.record) if self._cases is not None else None
+            if known is None and self._orders.chosen is not None:
+                return
+            if known is not None and identity.differences(order.identity, known):
+                return
+        await self._orders.choose(order, origin)
+
+    def marked(self, image: CarmImage, said: Patient, record: str, order: Order | None) -> CarmImage:
+        """`image`, saying to which order it belongs, and whether it is of the patient expected."""
+        verdict = self.judge(said, record, order)
+        named = None if order is None else order.id
+        return replace(image, identity=verdict.verdict, identity_differs=verdict.differs, order=named)
+
     def judge(self, said: Patient, record: str, order: Order | None) -> Verdict:
         """What `said` is against whom `record` and `order` lead to expect."""
         return identity.against_all(said, self._expected(said, record, order))
 
-    def alert(self, verdict: Verdict, receipt: Receipt, *, study_uid: str | None, peer: str) -> None:
+    def alert(self, marked: CarmImage | CarmMpps, receipt: Receipt) -> None:
         """Raise the alert for a mismatch in the entry `receipt`, unless it has been."""
-        if verdict.verdict != "mismatch":
+        if marked.identity != "mismatch":
             return
-        name = f"carm-identity-{sha256(f'{receipt.record} {study_uid} {peer}'.encode())[:16]}"
+        name = f"carm-identity-{sha256(f'{receipt.record} {marked.study_uid} {marked.peer}'.encode())[:16]}"
         if name in self._raised:
             return
         self._raised.add(name)
         alert = AlertRaised(
             alert=name,
             rule=RULE,
-            severity=verdict.severity,
-            text=f"The C-arm names another patient than the one expected: {', '.join(verdict.differs)} differ. "
+            severity=identity.severity(marked.identity_differs),
+            text=f"The C-arm names another patient than the one expected: {', '.join(marked.identity_differs)} differ. "
             "What it sends is kept and marked.",
             facts=(receipt.seq,),
             actor=None,
-            reason=f"study {study_uid or 'without UID'}, from {peer}",
+            reason=f"study {marked.study_uid or 'without UID'}, from {marked.peer}",
         )
         self._journal.append(Event(source=SOURCE, data=alert, received=self._clock.now()))
 

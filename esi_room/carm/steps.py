@@ -30,7 +30,6 @@ from msgspec.structs import replace
 
 from esi_room.carm.cases import Cases, Orders
 from esi_room.carm.identity import identity_of
-from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE
 from esi_room.carm.patients import Patients
 from esi_room.carm.scan import entries
@@ -104,19 +103,23 @@ def why_not_change(step: Step, known: Known | None) -> Refusal | None:
 
 
 class Steps:
-    """The steps of a room. `on_step` is told of each entry, and returns the last that must be durable."""
+    """The steps of a room.
+
+    `holds`: whether the room has the object of a SOP instance UID. `on_step` is told of each entry, and returns the
+    last one that must be durable.
+    """
 
     def __init__(
         self,
         journal: Journal,
-        index: Index,
+        holds: Callable[[str], bool],
         patients: Patients,
         *,
         cases: Cases | None = None,
         orders: Orders | None = None,
         on_step: Callable[[Step, Receipt], Receipt] = lambda _step, receipt: receipt,
     ) -> None:
-        self._journal, self._index, self._patients = journal, index, patients
+        self._journal, self._holds, self._patients = journal, holds, patients
         self._cases, self._orders, self._on_step = cases, orders, on_step
         self._known: dict[str, Known] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -158,7 +161,7 @@ class Steps:
         return Answer(id=message.id, status=refusal.status, comment=refusal.comment, error_id=refusal.error_id)
 
     async def _carry_out(self, message: StepCreated | StepChanged, kind: Literal["create", "set"]) -> None:
-        order = self._order(message.step)
+        order = await self._order(message.step)
         if kind == "create":
             await self._begin_case(message.step, order)
         receipt, known = await self._keep(message, kind, order)
@@ -180,7 +183,7 @@ class Steps:
             order=before.order if before else named,
             study_uid=before.study_uid if before else next(iter(step.study_uids), None),
         )
-        missing = [image.sop_instance_uid for image in step.images if not self._index.find(image.sop_instance_uid)]
+        missing = [image.sop_instance_uid for image in step.images if not self._holds(image.sop_instance_uid)]
         cut = () if len(missing) <= MAX_MISSING else (f"{len(missing)} images are missing",)
         verdict = self._patients.judge(step.patient, record, order)
         payload = CarmMpps(
@@ -205,7 +208,7 @@ class Steps:
         event = Event(source=SOURCE, data=payload, received=message.at, device_time=device_time)
         receipt = self._journal.append(event)
         self._known[step.sop_instance_uid] = known
-        self._patients.alert(verdict, receipt, study_uid=known.study_uid, peer=message.peer)
+        self._patients.alert(payload, receipt)
         of_study = () if known.study_uid is None else (known.study_uid,)
         return self._on_step(replace(step, study_uids=of_study), receipt), known
 
@@ -220,16 +223,17 @@ class Steps:
 
     # --- orders and procedures ----------------------------------------------------------------------------
 
-    def _order(self, step: Step) -> Order | None:
+    async def _order(self, step: Step) -> Order | None:
         """The order that the step names, which is thereby the one carried out."""
         if self._orders is None:
             return None
-        names: list[dict[str, str]] = [{"order_id": each} for each in step.orders]
-        names += [{"accession": each} for each in step.accessions]
-        names += [{"study_uid": each} for each in step.study_uids]
-        order = next((found for name in names if (found := self._orders.find(**name)) is not None), None)
+        find = self._orders.find
+        found = [find(each) for each in step.orders]
+        found += [find(study_uid=each) for each in step.study_uids]
+        found += [find(accession=each) for each in step.accessions]
+        order = next((each for each in found if each is not None), None)
         if order is not None:
-            self._orders.choose(order, "mpps")
+            await self._patients.choose(order, "mpps")
         return order
 
     async def _begin_case(self, step: Step, order: Order | None) -> None:
@@ -238,7 +242,6 @@ class Steps:
                 SOURCE,
                 procedure=(order.procedure if order is not None else None) or step.description,
                 identity=order.identity if order is not None else identity_of(step.patient),
-                order=order,
             )
 
     async def _end_case(self, ended: Known, reason: str | None) -> None:

@@ -12,7 +12,7 @@ Who may end a procedure follows from who is in charge of it:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -29,7 +29,7 @@ from esi_room.events import (
 )
 from esi_room.record.reader import journal_path
 
-STAFF = "staff"
+STAFF: Literal["staff"] = "staff"
 _OF_THE_WORKLIST = {PlaceOrder.NAME, WithdrawOrder.NAME}
 _MARKS = (b'"type":"procedure.', b'"type":"operator.command"')
 

@@ -58,11 +58,8 @@ class Orders(Protocol):
     def find(self, order_id: str) -> Order | None:
         """The order of this id, if it is on the worklist."""
 
-    def choose(self, order: Order, origin: str) -> None:
-        """`order` is the one that is carried out."""
-
-    def used(self, order: Order) -> None:
-        """A procedure has begun with it."""
+    async def choose(self, order: Order, origin: Literal["staff"]) -> None:
+        """`order` is the one that is carried out: by the procedure under way, or else by the next."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -90,10 +87,10 @@ class Desk:
         journal: Journal,
         clock: Clock,
         *,
-        orders: Orders | None = None,
         differs: Callable[[Identity, Identity], tuple[str, ...]] = _nothing_differs,
     ) -> None:
-        self._journal, self._clock, self._orders, self._differs = journal, clock, orders, differs
+        self._journal, self._clock, self._differs = journal, clock, differs
+        self._orders: Orders | None = None
         self._case = Case()
         self._identity: tuple[str, Identity | None] = ("", None)  # a record and its patient
         self._on_identity: Callable[[bytes | None], None] = lambda _: None
@@ -104,6 +101,10 @@ class Desk:
         """From now on `listener` gets the patient of the open record as JSON, or None where there is none."""
         self._on_identity = listener
         self._publish_identity()
+
+    def use_worklist(self, orders: Orders) -> None:
+        """From now on a `start` may name an order."""
+        self._orders = orders
 
     def identity(self, record: str) -> Identity | None:
         """The patient of a record, where one is known. In memory for comparison alone: to go into no entry or log."""
@@ -131,15 +132,15 @@ class Desk:
             if self._case.claimed:
                 raise CommandRefused(f"a procedure is under way (record {self._journal.record}): end it first")
             known = self._known(command)
+            if known.order is not None and self._orders is not None:
+                await self._orders.choose(known.order, STAFF)
             digest = await self._open_record(known.identity)
             started = ProcedureStarted(
                 procedure=known.procedure, origin=STAFF, actor=command.actor, identity_sha256=digest
             )
             receipt = await self._write(command, started)
             self._compare(known, receipt.seq)
-            if known.order is not None and self._orders is not None:
-                self._orders.choose(known.order, STAFF)
-            self._begun(known.order)
+            self._publish_identity()
             return receipt
 
     async def enter(self, command: EnterPhase) -> Receipt:
@@ -175,9 +176,7 @@ class Desk:
 
     # --- a device -----------------------------------------------------------------------------------------
 
-    async def begin(
-        self, origin: str, *, procedure: str | None, identity: Identity | None, order: Order | None
-    ) -> bool:
+    async def begin(self, origin: str, *, procedure: str | None, identity: Identity | None) -> bool:
         """The device `origin` has begun a procedure: open its record; False where one is under way already. Durable
         when this returns."""
         async with self._one_at_a_time:
@@ -185,7 +184,7 @@ class Desk:
                 return False
             digest = await self._open_record(identity)
             await self._commit(ProcedureStarted(procedure=procedure, origin=origin, identity_sha256=digest))
-            self._begun(order)
+            self._publish_identity()
             return True
 
     async def finish(
@@ -238,11 +237,6 @@ class Desk:
             return sha256(path.read_bytes()) if path.exists() else None
         path.unlink(missing_ok=True)  # left by a start that a crash cut short
         return None
-
-    def _begun(self, order: Order | None) -> None:
-        if order is not None and self._orders is not None:
-            self._orders.used(order)
-        self._publish_identity()
 
     async def _close_case(self) -> None:
         await self._journal.switch("standby", "the procedure ended")
