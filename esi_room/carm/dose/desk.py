@@ -56,9 +56,9 @@ class DoseDesk:
             said = ledger.add(report, "dose report", origin)
         return receipt if said is None else self._write(said)
 
-    def on_step(self, step: Step, receipt: Receipt, began_in: str | None = None) -> Receipt:
-        """The entry `receipt` of an MPPS message was just appended, of a step that began in record `began_in` (None:
-        in this one). As `on_image`."""
+    def on_step(self, step: Step, receipt: Receipt, began_in: str) -> Receipt:
+        """The entry `receipt` of an MPPS message was just appended, of a step that began in the record `began_in`: the
+        dose is that record's. As `on_image`."""
         if step.dose is None:
             return receipt
         study_uid = step.study_uids[0] if step.study_uids else None
