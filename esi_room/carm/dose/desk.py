@@ -62,7 +62,8 @@ class DoseDesk:
         if step.dose is None:
             return receipt
         study_uid = step.study_uids[0] if step.study_uids else None
-        origin = Origin(step.sop_instance_uid, study_uid, receipt.seq, None if began_in == receipt.record else began_in)
+        late = None if began_in == receipt.record else began_in
+        origin = Origin(step.sop_instance_uid, study_uid, receipt.seq, late)
         said = self._ledger_of(receipt.record).add(step.dose, "mpps", origin)
         return receipt if said is None else self._write(said)
 
