@@ -50,6 +50,7 @@ bench: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/esi-room check --schema > docs/room.schema.json
 	$(BIN)/python -m esi_room.outputs.asyncapi --write docs
+	$(BIN)/python -m esi_room.carm.conformance > docs/conformance.md
 
 # Needs uv on the path (pip install uv). The two build tools are locked as well: nothing is fetched unhashed.
 lock:

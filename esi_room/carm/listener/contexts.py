@@ -20,7 +20,7 @@ _NO_OBJECTS = "1.2.840.10008.1.2.7."
 
 # Where one presentation context offers several, the first of these is taken: what every viewer reads, then what
 # loses nothing. A peer must not be asked to compress with loss what it holds without.
-_PREFERRED = (
+PREFERRED = (
     "1.2.840.10008.1.2.1",  # explicit VR little endian
     "1.2.840.10008.1.2",  # implicit VR little endian
     "1.2.840.10008.1.2.4.70",  # JPEG lossless SV1, the usual one of XA
@@ -54,7 +54,7 @@ def transfer_syntaxes() -> tuple[str, ...]:
         for uid, (_, kind, *_rest) in UID_dictionary.items()
         if kind == "Transfer Syntax" and not uid.startswith(_NO_OBJECTS)
     ]
-    return _PREFERRED + tuple(uid for uid in known if uid not in _PREFERRED)
+    return PREFERRED + tuple(uid for uid in known if uid not in PREFERRED)
 
 
 @cache

@@ -56,7 +56,8 @@ _WITHIN = (
     " ReferencedSOPInstanceUID PatientID TypeOfPatientID IssuerOfPatientID LocalNamespaceEntityID UniversalEntityID"
     " UniversalEntityIDType"
 )
-_TABLE = frozenset(tag_for_keyword(keyword) for keyword in f"{_STEP} {_ORDER} {_WITHIN}".split())
+TABLE = frozenset(tag for keyword in f"{_STEP} {_ORDER} {_WITHIN}".split() if (tag := tag_for_keyword(keyword)))
+"""Tags of what a query may ask for."""
 
 _WILD = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _UNMATCHABLE = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})
@@ -114,7 +115,7 @@ class Key(NamedTuple):
     @property
     def known(self) -> bool:
         """Whether it is of Table K.6-1."""
-        return self.tag in _TABLE
+        return self.tag in TABLE
 
 
 # --- reading a query --------------------------------------------------------------------------------------
