@@ -105,8 +105,8 @@ def why_not_change(step: Step, known: Known | None) -> Refusal | None:
 class Steps:
     """The steps of a room.
 
-    `holds`: whether the room has the object of a SOP instance UID. `on_step` is told of each entry, and returns the
-    last one that must be durable.
+    `holds`: whether the room has the object of a SOP instance UID. `on_step` is told of each entry and in which
+    record its step began, and returns the last entry that must be durable.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Steps:
         *,
         cases: Cases | None = None,
         orders: Orders | None = None,
-        on_step: Callable[[Step, Receipt], Receipt] = lambda _step, receipt: receipt,
+        on_step: Callable[[Step, Receipt, str], Receipt] = lambda _step, receipt, _record: receipt,
     ) -> None:
         self._journal, self._holds, self._patients = journal, holds, patients
         self._cases, self._orders, self._on_step = cases, orders, on_step
@@ -210,7 +210,7 @@ class Steps:
         self._known[step.sop_instance_uid] = known
         self._patients.alert(payload, receipt)
         of_study = () if known.study_uid is None else (known.study_uid,)
-        return self._on_step(replace(step, study_uids=of_study), receipt), known
+        return self._on_step(replace(step, study_uids=of_study), receipt, known.record), known
 
     async def _keep_dataset(self, digest: str, octets: bytes) -> str:
         """`private/<digest>.mpps` of the open record, durable; the record's id, which is still the open one."""
