@@ -64,6 +64,9 @@ _VERIFICATION = {
     21: "it is signed by an authority that is not in ca_file",
     23: "it has been revoked",
     26: "it is made out for another purpose",
+    66: "its key is shorter than the profile allows",
+    67: "the key of its authority is shorter than the profile allows",
+    68: "it is signed with a digest that the profile forbids",
 }
 
 # OpenSSL's names for what went wrong with a peer's handshake.
@@ -80,9 +83,6 @@ _REASONS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer finds nothing in common with us, or wants a certificate",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer asks for a certificate and got none",
     "WRONG_VERSION_NUMBER": "the peer does not speak TLS",
-    "EE_KEY_TOO_SMALL": "the peer's key is shorter than the profile allows",
-    "CA_KEY_TOO_SMALL": "the key of the peer's authority is shorter than the profile allows",
-    "CA_MD_TOO_WEAK": "the peer's certificate is signed with a digest that the profile forbids",
 }
 
 

@@ -14,8 +14,10 @@ import msgspec
 import pytest
 
 from esi_room.carm import CarmService, CarmSettings, Limits, PeerRule, Preview
+from esi_room.carm.identity import differences
 from esi_room.clock import SystemClock
 from esi_room.events import Entry
+from esi_room.procedure.desk import Desk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
 
@@ -34,8 +36,8 @@ async def until(condition: Callable[[], Any], what: str) -> Any:
 class Room:
     """A running service and what it wrote."""
 
-    def __init__(self, root: Path, journal: Journal, service: CarmService, previews: list[Preview]) -> None:
-        self.root, self.journal, self.service, self.previews = root, journal, service, previews
+    def __init__(self, root: Path, journal: Journal, service: CarmService, previews: list[Preview], desk: Desk) -> None:
+        self.root, self.journal, self.service, self.previews, self.desk = root, journal, service, previews, desk
 
     @property
     def port(self) -> int:
@@ -79,7 +81,8 @@ PEERS = (
 
 
 @asynccontextmanager
-async def opened(root: Path, **limits: Any) -> AsyncIterator[Room]:
+async def opened(root: Path, *, listening: bool = True, **limits: Any) -> AsyncIterator[Room]:
+    """A room with these settings and limits. `listening`: wait until peers can connect."""
     clock = SystemClock()
     ours = {name: limits.pop(name) for name in list(limits) if name in CarmSettings.__struct_fields__}
     settings = CarmSettings(
@@ -87,11 +90,15 @@ async def opened(root: Path, **limits: Any) -> AsyncIterator[Room]:
     )
     previews: list[Preview] = []
     async with Journal.open(root, clock, Identity(room="test")) as journal:
-        service = CarmService(settings, journal, clock, on_preview=previews.append)
+        desk = Desk(journal, clock, differs=differences)
+        await desk.resume()
+        service = CarmService(settings, journal, clock, on_preview=previews.append, cases=desk)
+        desk.use_worklist(service.orders)
         running = asyncio.create_task(service.run())
         try:
-            await until(lambda: service.address or running.done(), "listening")
-            yield Room(root, journal, service, previews)
+            if listening:
+                await until(lambda: service.address or service.tls_address or running.done(), "listening")
+            yield Room(root, journal, service, previews, desk)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Sequence
+from ssl import SSLContext
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -29,15 +30,15 @@ def picture(**attributes: Any) -> Dataset:
     return image
 
 
-def _associate(port: int, contexts: Sequence[Any], calling: str, called: str) -> Any:
+def _associate(port: int, contexts: Sequence[Any], calling: str, called: str, tls: SSLContext | None = None) -> Any:
     ae = AE(calling)
     ae.requested_contexts = list(contexts)
-    return ae.associate("127.0.0.1", port, ae_title=called)
+    return ae.associate("127.0.0.1", port, ae_title=called, tls_args=None if tls is None else (tls, "room"))
 
 
-def _store(port: int, images: Sequence[Dataset], calling: str) -> list[int]:
+def _store(port: int, images: Sequence[Dataset], calling: str, tls: SSLContext | None) -> list[int]:
     contexts = {image.SOPClassUID: build_context(image.SOPClassUID, ExplicitVRLittleEndian) for image in images}
-    association = _associate(port, list(contexts.values()), calling, "ESI_ROOM")
+    association = _associate(port, list(contexts.values()), calling, "ESI_ROOM", tls)
     assert association.is_established
     try:
         return [association.send_c_store(image).Status for image in images]
@@ -45,9 +46,9 @@ def _store(port: int, images: Sequence[Dataset], calling: str) -> list[int]:
         association.release()
 
 
-async def store(port: int, *images: Dataset, calling: str = "CARM") -> list[int]:
+async def store(port: int, *images: Dataset, calling: str = "CARM", tls: SSLContext | None = None) -> list[int]:
     """Statuses of these objects, sent over one association."""
-    return await asyncio.to_thread(_store, port, images, calling)
+    return await asyncio.to_thread(_store, port, images, calling, tls)
 
 
 async def associate(port: int, contexts: Sequence[Any], *, calling: str = "CARM", called: str = "ESI_ROOM") -> Any:

@@ -36,3 +36,14 @@ def test_a_scanner_that_invents_names_costs_bounded_memory_and_entries():
     door.flush()
     assert told[-1] == ("others", 5000 - MAX_KINDS - 1)
     assert sum(count for _, count in told) == 5000
+
+
+def test_what_is_learned_of_a_caller_is_told_once_and_not_of_those_beyond_telling_apart():
+    clock, told = ManualClock(), []
+    door = Knocks(clock, lambda association, _at: told.append(association.learned))
+    for number in range(MAX_KINDS + 10):
+        for _ in range(2):
+            door.say("refused", f"{number} @ 10.0.0.1", None, "why", wants=("Storage: 1",), learned=f"peer {number}")
+    clock.advance(QUIET_S)
+    door.flush()
+    assert told == [f"peer {number}" for number in range(MAX_KINDS)] + [None] * (MAX_KINDS + 2)

@@ -162,4 +162,5 @@ def _kind(context: Any) -> str:
     uid = UID(str(context.abstract_syntax or ""))
     if uid in storage_classes():
         return "Storage"
-    return uid.name if uid.name != uid and uid.type == "SOP Class" else "a SOP class that the standard does not name"
+    known = uid.name != uid and uid.type == "SOP Class"
+    return uid.name.removesuffix(" SOP Class") if known else "a SOP class that the standard does not name"
