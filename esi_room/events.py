@@ -299,8 +299,6 @@ class CarmImage(Payload, frozen=True):
     manufacturer: str | None = None
     model: str | None = None
     station: str | None = None
-    content_sha256: str | None = None
-    """SHA-256 of the data set alone (without the file meta header): what "the same content" is judged by."""
     first_frame_ms: float | None = None
     """From `acquired` to the first frame, where the header tells (Frame Delay)."""
     identity: IdentityVerdict = "unknown"

@@ -24,7 +24,6 @@ class Held(Struct, frozen=True, kw_only=True):
     seq: int
     sop_class_uid: str
     sha256: str
-    content_sha256: str
     original: bool
     """False for the entry of an object that came again."""
     picture: bool
@@ -43,7 +42,6 @@ def held(record: str, seq: int, image: CarmImage) -> Held:
         seq=seq,
         sop_class_uid=image.sop_class_uid,
         sha256=image.sha256,
-        content_sha256=image.content_sha256 or image.sha256,
         original=image.duplicate_of is None,
         picture=bool(image.rows and image.columns),
     )

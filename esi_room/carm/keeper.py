@@ -1,15 +1,21 @@
 """A received object goes into the record. Runs in the daemon.
 
     the file lies in `incoming/`, in nobody's record
-    -> linked as `frames/<sha256>.dcm` into the open record, file and directory fsynced
-    -> entry `carm.image`, durable (the journal's COMMIT POINT)
-    -> only then 0000
+    -> linked as `frames/<sha256>.dcm` into the open record, file fsynced
+    -> entry `carm.image`, durable (the journal's COMMIT POINT), and beside that the directory fsynced
+    -> both done, and only then: 0000
 
-A crash between two of these steps leaves a file that no entry names, or an entry whose file is there; never an entry
-without its file, and never an acknowledgement without its entry.
+The listener links and fsyncs, and says into which record. Where it could not (no such directory yet, the name is
+taken) or another record has been opened since, it is done here, the directory's fsync included.
+
+A crash between two of these steps leaves a file that no entry names, or an entry whose file is there; never an
+acknowledgement without its entry. The fsync of a file just linked commits its name along with its octets on ext4, XFS
+and btrfs, so that an entry has its file even before the directory's fsync is done. On a file system that does not, a
+loss of power in these 0.2 ms leaves an entry, never acknowledged, whose file `verify` then misses by name.
 
 The same SOP instance UID again: with the same content an entry says so and no second file is made in the same record;
-with other content both are kept and an alert names them. What "the same content" is, the data set's digest decides.
+with other content both are kept and an alert names them. What "the same content" is, the file's digest
+decides: what stands in front of the data set is made of the request alone.
 """
 
 from __future__ import annotations
@@ -49,12 +55,17 @@ class Keeper:
         self._journal, self._clock, self._index, self._timeout_s = journal, clock, index, timeout_s
         self._dose = dose
 
-    async def keep(self, file: Path, image: CarmImage, started: Stamp, dose: DoseReport | None = None) -> Kept:
-        """The object in `file`, and what it says of dose, are durable in the record when this returns."""
+    async def keep(
+        self, file: Path, image: CarmImage, started: Stamp, dose: DoseReport | None = None, linked: str | None = None
+    ) -> Kept:
+        """The object in `file`, and what it says of dose, are durable in the record when this returns. `linked`: the
+        record that the listener has linked it into already, its octets durable."""
         if self._journal.problem is not None:
             raise RecordError(self._journal.problem)
         try:
-            record = await self._link(file, image)
+            record = self._journal.record
+            if linked != record:
+                record = await self._link(file, image)
         except OSError as error:
             raise RecordError(f"the image cannot be written: {error.strerror or error}") from error
         # No await from here to the append: the record is still the one linked into, the index is what it was.
@@ -63,7 +74,7 @@ class Keeper:
         event = Event(source=SOURCE, data=image, received=started, device_time=image.acquired)
         receipt = self._journal.append(event)
         place = held(receipt.record, receipt.seq, image)
-        conflict = [each for each in before if each.content_sha256 != place.content_sha256]
+        conflict = [each for each in before if each.sha256 != place.sha256]
         self._index.add(image.sop_instance_uid, place)
         if conflict and image.duplicate_of is None:
             self._journal.append(self._alert(image, place, conflict[-1]))
@@ -82,17 +93,18 @@ class Keeper:
     async def _durable(self, receipt: Receipt) -> None:
         """Wait for the commit. A disk that fails meanwhile, or never answers, is no reason to keep a C-arm waiting:
         it may send the object again, and will then be told that it is held."""
-        waiting = asyncio.ensure_future(receipt.durable())
         deadline_ns = self._clock.now().mono_ns + round(self._timeout_s * NS)
-        try:
-            while not (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await receipt.durable()
+            except TimeoutError:
                 if self._journal.problem is not None:
-                    raise RecordError(self._journal.problem)
+                    raise RecordError(self._journal.problem) from None
                 if self._clock.now().mono_ns > deadline_ns:
-                    raise RecordError("the disk does not answer")
-            waiting.result()
-        finally:
-            waiting.cancel()
+                    raise RecordError("the disk does not answer") from None
+            else:
+                return
 
     def _alert(self, image: CarmImage, place: Held, other: Held) -> Event:
         where = "" if other.record == place.record else f" of record {other.record}"
@@ -111,12 +123,12 @@ class Keeper:
 
 def _same(image: CarmImage, places: list[Held], record: str) -> Held | None:
     """The entry in `record` that holds this very content."""
-    return next((p for p in places if p.content_sha256 == image.content_sha256 and p.record == record), None)
+    return next((p for p in places if p.sha256 == image.sha256 and p.record == record), None)
 
 
 def _compared(image: CarmImage, before: list[Held], record: str) -> CarmImage:
     """`image`, saying of which entry it is a duplicate, and naming the file that this record has of it."""
-    first = next((each for each in before if each.content_sha256 == image.content_sha256), None)
+    first = next((each for each in before if each.sha256 == image.sha256), None)
     if first is None:
         return image
     here = _same(image, before, record)

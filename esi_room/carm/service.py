@@ -34,6 +34,7 @@ from esi_room.carm.wire import (
     CommitmentReported,
     Configure,
     FromListener,
+    Into,
     Knocked,
     Listening,
     Offer,
@@ -85,6 +86,7 @@ class CarmService:
         self._child: Child | None = None
         self._lost: str | None = None
         self._state: DeviceState | None = None
+        journal.at_opening(self._say_where)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -136,6 +138,7 @@ class CarmService:
             return f"the listener cannot be started: {error.strerror or error}"
         child.send(Configure(settings=self._settings, incoming=str(self._incoming)))
         child.send(self.orders.offer)
+        self._say_where()
         listening = asyncio.create_task(self._listen(child), name="carm")
         try:
             return await asyncio.shield(listening)
@@ -189,7 +192,8 @@ class CarmService:
         timeout_s = self._settings.limits.answer_timeout_s
         keeper = Keeper(self._journal, self._clock, self._index, self._dose, timeout_s=timeout_s)
         try:
-            kept = await keeper.keep(self._incoming / message.file, message.image, message.started, message.dose)
+            file = self._incoming / message.file
+            kept = await keeper.keep(file, message.image, message.started, message.dose, message.linked)
         except RecordError as error:
             log.error("image_not_kept", reason=str(error))
             return Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error))
@@ -197,6 +201,11 @@ class CarmService:
         if image.duplicate_of is None and image.rows and image.columns:
             self._previewer.show(image.sha256, image.sop_instance_uid, self._file(kept.record, image.sha256))
         return Answer(id=message.id, status=SUCCESS)
+
+    def _say_where(self) -> None:
+        """The listener links objects into the open record itself, as long as it knows which that is."""
+        if self._child is not None:
+            self._child.send(Into(record=self._journal.record, frames=str(self._journal.directory / "frames")))
 
     def _file(self, record: str, sha256: str) -> Path:
         return directory(self._journal.root, record) / "frames" / f"{sha256}.dcm"

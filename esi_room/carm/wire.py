@@ -54,6 +54,13 @@ class Answer(Message, frozen=True):
     error_id: int | None = None
 
 
+class Into(Message, frozen=True):
+    """The open record: objects are linked into `frames`, which may not exist yet."""
+
+    record: str
+    frames: str
+
+
 class Stop(Message, frozen=True):
     """Stop listening, finish what is under way, end."""
 
@@ -78,7 +85,9 @@ class Asking(Message, frozen=True):
 
 
 class Received(Asking, frozen=True):
-    """A whole object lies in `incoming/<file>`, not fsynced yet; it is nobody's before the Answer.
+    """A whole object lies in `incoming/<file>`; it is nobody's before the Answer.
+
+    `linked`: the record into whose frames it has been linked, its octets fsynced; None: neither.
 
     `patient`: as the header has it, for comparison; it goes into no entry. `dose`: what a dose report says.
     """
@@ -86,6 +95,7 @@ class Received(Asking, frozen=True):
     file: str
     image: CarmImage
     started: Stamp
+    linked: str | None = None
     patient: Patient = Patient()
     dose: DoseReport | None = None
 
@@ -244,7 +254,7 @@ class Shown(Message, frozen=True):
     reason: str | None
 
 
-ToListener = Configure | Answer | Offer | Stop
+ToListener = Configure | Into | Answer | Offer | Stop
 FromListener = (
     Listening | Unable | Knocked | Received | StepCreated | StepChanged | CommitmentAsked | CommitmentReported
 )

@@ -146,7 +146,7 @@ async def test_an_object_that_does_not_parse_is_kept_as_received(room, scu):
     [entry] = room.entries("carm.image")
     assert "does not parse" in entry["unreadable"]
     assert room.frames()[0].read_bytes().endswith(octets)
-    assert entry["content_sha256"] == hashlib.sha256(octets).hexdigest()
+    assert entry["sha256"] == hashlib.sha256(room.frames()[0].read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("limits", [{"disk_reserve_bytes": 1 << 62}, {"object_bytes": 600}])

@@ -28,6 +28,7 @@ from esi_room.carm.wire import (
     Answer,
     Asking,
     Configure,
+    Into,
     Knocked,
     Listening,
     Message,
@@ -55,7 +56,7 @@ class Listener:
         self._waiting: dict[int, Future[Answer]] = {}
         clock = SystemClock()
         knocks = Knocks(clock, self._knocked)
-        storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self.ask)
+        self._storage = storage = Storage(Path(configure.incoming), self._limits, clock, knocks, self.ask)
         self._worklist = Worklist(knocks, clock)
         services: tuple[Service, ...] = (
             self._worklist.service(),
@@ -75,6 +76,8 @@ class Listener:
                 self._answered(message)
             elif isinstance(message, Offer):
                 self._worklist.offer(message)
+            elif isinstance(message, Into):
+                self._storage.into = message
             elif isinstance(message, Stop):
                 drained.start()
 

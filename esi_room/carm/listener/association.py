@@ -12,16 +12,17 @@ import ipaddress
 import queue
 import socket
 import ssl
-import struct
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_CANCEL, C_STORE
+from pynetdicom.dimse_messages import DIMSEMessage
+from pynetdicom.dimse_primitives import C_CANCEL
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.presentation import PresentationContext
 
+from esi_room.carm.listener.commands import StoreRequest, store_request, store_response
 from esi_room.carm.listener.incoming import Incoming
 from esi_room.carm.listener.transport import TURN_S, RoomDul, RoomSocket
 from esi_room.carm.settings import MAX_PDU_BYTES, Limits
@@ -36,7 +37,9 @@ MAX_DATASET_BYTES = MAX_PDU_BYTES
 MAX_WAITING_REQUESTS = 2
 # Of requests under way; there is one at a time.
 _MAX_CANCELS = 10
-_FRAGMENT_AT = 12
+# A presentation data value: its length, then context and control, then the fragment.
+_PDV_LENGTH_BYTES, _PDV_HEAD_BYTES = 4, 6
+_COMMAND, _LAST = 0x01, 0x02
 
 
 class Services(Protocol):
@@ -48,23 +51,38 @@ class Services(Protocol):
     def admit(self, association: RoomAssociation) -> tuple[int, int, int] | None:
         """None, or result, source and reason of the A-ASSOCIATE-RJ."""
 
-    def begin_object(self, association: RoomAssociation, request: C_STORE_RQ) -> Incoming:
+    def begin_object(
+        self, association: RoomAssociation, context: PresentationContext, request: StoreRequest
+    ) -> Incoming:
         """A C-STORE request came in; where its data set goes."""
 
-    def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
+    def store(self, association: RoomAssociation, arrived: Arrival) -> int:
         """The object is whole: the status for the peer."""
 
     def ended(self, association: RoomAssociation) -> None:
         """The association's thread is about to end."""
 
 
+class Arrival(NamedTuple):
+    """A C-STORE request, and its data set as far as it has come; None where it has none."""
+
+    request: StoreRequest
+    context: PresentationContext
+    incoming: Incoming | None
+
+
 class RoomDimse(DIMSEServiceProvider):
-    """Puts messages together. An object's data set goes where the server says."""
+    """Puts messages together, in the upper layer's thread. A C-STORE is served there as well: each thread that an
+    object passes through costs it 0.1 ms, and its peer waits for the answer anyway. All else goes to pynetdicom."""
+
+    assoc: RoomAssociation
+    dul: RoomDul
 
     def __init__(self, association: RoomAssociation) -> None:
         super().__init__(association)
-        self.objects: set[Incoming] = set()
-        """What is arriving, or arrived and is not answered yet."""
+        self.arrival: Arrival | None = None
+        """The object that is arriving, or arrived and is not answered yet."""
+        self._command = bytearray()
 
     def get_msg(self, block: bool = False) -> Any:
         """The next message; waits a turn for it where pynetdicom would sleep and look again."""
@@ -73,33 +91,84 @@ class RoomDimse(DIMSEServiceProvider):
         except queue.Empty:
             return None, None
 
-    def take(self, octets: bytearray) -> bool:
-        """A whole P-DATA-TF PDU that is one fragment from the middle of an object, straight to its file; False for
-        any other, which goes the long way. Nearly all octets of an object come here.
+    def take(self, values: memoryview) -> None:
+        """The presentation data values of a whole P-DATA-TF PDU (PS3.8 section 9.3.5.1, annex E.2), one at a time.
 
-            04 00 LLLLLLLL  llllllll CC 00  fragment      L: PDU length, l: L - 4, C: context, 00: control
+        LLLLLLLL CC HH fragment      L: length of the rest, C: context, H: 01 command (00 data set), 02 last
         """
-        incoming = self.message.data_set if self.message is not None else None
-        if not isinstance(incoming, Incoming) or len(octets) <= _FRAGMENT_AT:
-            return False
-        pdv_bytes = int.from_bytes(octets[6:10], "big")
-        if pdv_bytes != len(octets) - 10 or octets[11] & 0x03:
-            return False
-        with memoryview(octets) as view:
-            incoming.write(view[_FRAGMENT_AT:])
+        at = 0
+        while at < len(values):
+            end = at + _PDV_LENGTH_BYTES + int.from_bytes(values[at : at + _PDV_LENGTH_BYTES], "big")
+            if at + _PDV_HEAD_BYTES > end or end > len(values):
+                self.dul.give_up("a PDV that does not fit into its PDU")
+                return
+            context_id, control = values[at + _PDV_LENGTH_BYTES : at + _PDV_HEAD_BYTES]
+            if not self._take_value(context_id, control, values[at + _PDV_HEAD_BYTES : end]):
+                return
+            at = end
+
+    def _take_value(self, context_id: int, control: int, fragment: memoryview) -> bool:
+        """False where the peer was given up."""
+        if control & _COMMAND:
+            return self._take_command(context_id, control, fragment)
+        if self.arrival is None or self.arrival.incoming is None:
+            return self._pass_on(context_id, control, fragment)
+        self.arrival.incoming.write(fragment)
+        if control & _LAST:
+            self._serve(context_id, self.arrival)
         return True
 
-    def receive_primitive(self, primitive: P_DATA) -> None:
-        """The PDVs of one P-DATA-TF, one at a time."""
-        for value in primitive.presentation_data_value_list:
-            if self.msg_queue.qsize() > MAX_WAITING_REQUESTS:
-                self.dul.give_up("asks again without waiting for an answer")  # type: ignore[attr-defined]
-                return
-            single = P_DATA()
-            single.presentation_data_value_list.append(value)
-            self._receive(single)
-            if self.message is not None and not self._bounded(self.message):
-                return
+    def _take_command(self, context_id: int, control: int, fragment: memoryview) -> bool:
+        if self.arrival is not None:
+            return self._give_up("a command inside a data set")
+        self._command += fragment
+        if len(self._command) > MAX_COMMAND_BYTES:
+            return self._give_up("a command set without end")
+        if not control & _LAST:
+            return True
+        command, self._command = bytes(self._command), bytearray()
+        request = store_request(command)
+        if request is None:
+            return self._pass_on(context_id, control, command)
+        context = self.assoc._accepted_cx.get(context_id)
+        if context is None:
+            return self._give_up("a C-STORE in a presentation context that was not accepted")
+        incoming = self.assoc.services.begin_object(self.assoc, context, request) if request.has_dataset else None
+        self.arrival = Arrival(request, context, incoming)
+        if incoming is None:
+            self._serve(context_id, self.arrival)
+        return True
+
+    def _serve(self, context_id: int, arrived: Arrival) -> None:
+        """The object is whole. Its temporary name goes after the answer: the peer need not wait for that."""
+        status = self.assoc.services.store(self.assoc, arrived)
+        if status:
+            self.abandon()
+        self.dul.send_value(context_id, _COMMAND | _LAST, store_response(arrived.request, status))
+        self.abandon()
+        self.arrival = None
+
+    def abandon(self) -> None:
+        """What was arriving is kept by now, or refused, or cut off. In the upper layer's thread: no other may close a
+        file that it writes to."""
+        if self.arrival is not None and self.arrival.incoming is not None:
+            self.arrival.incoming.discard()
+
+    def _give_up(self, trouble: str) -> bool:
+        self.dul.give_up(trouble)
+        return False
+
+    def _pass_on(self, context_id: int, control: int, fragment: bytes | memoryview) -> bool:
+        """A PDV of any other message, to pynetdicom; False where the peer was given up."""
+        if self.msg_queue.qsize() > MAX_WAITING_REQUESTS:
+            return self._give_up("asks again without waiting for an answer")
+        value = P_DATA()
+        value.presentation_data_value_list.append((context_id, bytes([control]) + fragment))
+        self._receive(value)
+        dataset = self.message.data_set if self.message is not None else None
+        if dataset is not None and dataset.tell() > MAX_DATASET_BYTES:
+            return self._give_up("a data set without end")
+        return True
 
     def _receive(self, value: P_DATA) -> None:
         """A PDV to its message; the message to the queue once it is whole. Like pynetdicom's, but it says what is
@@ -113,27 +182,12 @@ class RoomDimse(DIMSEServiceProvider):
             primitive: Any = message.message_to_primitive()
         except Exception as error:  # noqa: BLE001 - whatever pynetdicom's setters raise of a peer's values
             kind = type(message).__name__.replace("_", "-")
-            self.dul.give_up(f"a {kind} with a value that DICOM forbids: {type(error).__name__}")  # type: ignore[attr-defined]
+            self.dul.give_up(f"a {kind} with a value that DICOM forbids: {type(error).__name__}")
             return
         if isinstance(primitive, C_CANCEL) and len(self.cancel_req) < _MAX_CANCELS:
             self.cancel_req[int(primitive.MessageIDBeingRespondedTo or 0)] = primitive
         else:
             self.msg_queue.put((message.context_id or 0, primitive))
-
-    def _bounded(self, message: DIMSEMessage) -> bool:
-        """False where the peer was given up. Gives a C-STORE its file once its command set is whole."""
-        if isinstance(message, C_STORE_RQ):
-            if not isinstance(message.data_set, Incoming):
-                message.data_set = incoming = self.assoc.services.begin_object(self.assoc, message)  # type: ignore[attr-defined]
-                self.objects.add(incoming)
-            return True
-        if message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
-            self.dul.give_up("a command set without end")  # type: ignore[attr-defined]
-            return False
-        if message.data_set is not None and message.data_set.tell() > MAX_DATASET_BYTES:
-            self.dul.give_up("a data set without end")  # type: ignore[attr-defined]
-            return False
-        return True
 
 
 class RoomAcse(ACSE):
@@ -228,54 +282,6 @@ class RoomAssociation(Association):
             elif self.dul.idle_timer_expired():
                 self.cause = "silent for too long"
                 self.abort()
-
-    def _serve_request(self, msg: Any, context_id: int) -> None:
-        """Every storage class, in pynetdicom's tables or not, goes to our C-STORE service."""
-        if not isinstance(msg, C_STORE):
-            super()._serve_request(msg, context_id)
-        elif context_id not in self._accepted_cx:
-            self.cause = "a C-STORE in a presentation context that was not accepted"
-            self.abort()
-        else:
-            self._answer_store(msg, context_id)
-
-    def _answer_store(self, request: C_STORE, context_id: int) -> None:
-        status = self.services.store(self, request, self._accepted_cx[context_id])
-        if self.is_established:
-            answer = P_DATA()
-            answer.presentation_data_value_list.append((context_id, b"\3" + _store_response(request, status)))
-            self.dul.send_pdu(answer)
-
-
-def _store_response(request: C_STORE, status: int) -> bytes:
-    """The command set of a C-STORE-RSP (PS3.7 9.3.1.2), implicit VR little endian. By hand: pynetdicom takes 0.5 ms
-    for it, on the way of every acknowledgement.
-
-        (0000,0000) UL length of the rest       (0000,0120) US message id answered
-        (0000,0002) UI SOP class                (0000,0800) US 0101: no data set
-        (0000,0100) US 8001                     (0000,0900) US status
-                                                (0000,1000) UI SOP instance
-    """
-
-    def element(tag: int, value: bytes) -> bytes:
-        return struct.pack("<HHI", 0, tag, len(value)) + value
-
-    def uid(text: object) -> bytes:
-        octets = str(text or "").encode("ascii", "replace")
-        return octets + b"\0" * (len(octets) % 2)
-
-    def short(number: int) -> bytes:
-        return struct.pack("<H", number)
-
-    rest = (
-        element(0x0002, uid(request.AffectedSOPClassUID))
-        + element(0x0100, short(0x8001))
-        + element(0x0120, short(request.MessageID or 0))
-        + element(0x0800, short(0x0101))
-        + element(0x0900, short(status))
-        + element(0x1000, uid(request.AffectedSOPInstanceUID))
-    )
-    return element(0x0000, struct.pack("<I", len(rest))) + rest
 
 
 def canonical(address: str) -> str:

@@ -65,8 +65,9 @@ class Incoming(io.BytesIO):
         self.meta_bytes, self.size_bytes = len(meta), 0
         self.problem = problem
         self._max_bytes = max_bytes
-        self._file_digest, self._content_digest = hashlib.sha256(), hashlib.sha256()
+        self._digest = hashlib.sha256()
         self._fd, self._waiting_bytes = -1, 0
+        self._name: Path | None = None
         if problem is None:
             self._open(meta)
 
@@ -79,13 +80,8 @@ class Incoming(io.BytesIO):
 
     @property
     def sha256(self) -> str:
-        """Of the whole file so far."""
-        return self._file_digest.hexdigest()
-
-    @property
-    def content_sha256(self) -> str:
-        """Of the data set alone."""
-        return self._content_digest.hexdigest()
+        """Of the whole file so far. It decides what is the same object: the header in front is made of the request."""
+        return self._digest.hexdigest()
 
     def write(self, octets: bytes | memoryview) -> int:  # type: ignore[override]
         """The next piece of the data set."""
@@ -96,23 +92,48 @@ class Incoming(io.BytesIO):
                 self._put(octets)
             except OSError as error:
                 self.problem = f"cannot write: {error.strerror}"
-            else:
-                self._content_digest.update(octets)
         return len(octets)
 
     def _put(self, octets: bytes | memoryview) -> None:
         rest = memoryview(octets)
         while rest:
             rest = rest[os.write(self._fd, rest) :]
-        self._file_digest.update(octets)
+        self._digest.update(octets)
         self.size_bytes += len(octets)
         self._waiting_bytes += len(octets)
         if self._waiting_bytes >= WRITE_OUT_BYTES:
             os.fdatasync(self._fd)
             self._waiting_bytes = 0
 
+    def link(self, frames: Path) -> bool:
+        """The whole object becomes `<frames>/<sha256>.dcm`. False where that is for the daemon to do (`keeper.link`):
+        the directory is not there yet, or the name is taken."""
+        name = frames / f"{self.sha256}.dcm"
+        try:
+            os.link(self.path, name)
+        except OSError:
+            return False
+        self._name = name
+        return True
+
+    def sync(self) -> None:
+        """Octets, size and the name that `link` gave are durable, by one commit of the file system's log where it is
+        one of ext4, XFS or btrfs. OSError where the disk fails: what an fsync fails for is lost, though the next one
+        may not say so."""
+        os.fsync(self._fd)
+
+    def sync_name(self) -> None:
+        """The name is durable on any file system."""
+        if self._name is not None:
+            sync_directory(self._name.parent)
+
+    def unlink(self) -> None:
+        """It is refused after all."""
+        if self._name is not None:
+            self._name.unlink(missing_ok=True)
+
     def finish(self) -> None:
-        """The object is whole. (The daemon fsyncs it, together with its name in the record: see `keeper.link`.)"""
+        """No more octets."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -121,3 +142,12 @@ class Incoming(io.BytesIO):
         """The object is kept elsewhere, or refused, or was cut off."""
         self.finish()
         self.path.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """The names in `path` are durable when this returns."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

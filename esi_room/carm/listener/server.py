@@ -18,12 +18,12 @@ from typing import Any
 
 from pynetdicom import _config
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from esi_room.carm.listener.access import CONGESTED, Access, Caller, Rejection
-from esi_room.carm.listener.association import RoomAssociation, canonical
+from esi_room.carm.listener.association import Arrival, RoomAssociation, canonical
+from esi_room.carm.listener.commands import StoreRequest
 from esi_room.carm.listener.contexts import supported
 from esi_room.carm.listener.incoming import Incoming
 from esi_room.carm.listener.knocks import Knocks
@@ -192,10 +192,9 @@ class Server:
     def ended(self, association: RoomAssociation) -> None:
         """The slot is free; tell how it ended unless it ended well."""
         self.gone(association)
-        under_way = list(association.dimse.objects)
-        for incoming in under_way:
-            self._count(association, incoming)
-            incoming.discard()
+        under_way = association.dimse.arrival
+        if under_way is not None:
+            self._count(association, under_way)
         outcome, reason = _ending(association)
         if outcome:
             reason += " while an object was under way" if under_way else ""
@@ -206,24 +205,25 @@ class Server:
 
     # --- objects ------------------------------------------------------------------------------------------
 
-    def begin_object(self, association: RoomAssociation, request: C_STORE_RQ) -> Incoming:
+    def begin_object(
+        self, association: RoomAssociation, context: PresentationContext, request: StoreRequest
+    ) -> Incoming:
         """A C-STORE request's command set is whole."""
         with self._lock:
             spent = self._access.quota.spent(association.peer)
-        return self.storage.begin(association, request, self._access.quota.reason if spent else None)
+        return self.storage.begin(context, request, self._access.quota.reason if spent else None)
 
-    def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
+    def store(self, association: RoomAssociation, arrived: Arrival) -> int:
         """Its data set is, too."""
         try:
-            return self.storage.store(association, request, context)
+            return self.storage.store(association, arrived)
         finally:
-            association.dimse.objects.discard(request.DataSet)
-            self._count(association, request.DataSet)
+            self._count(association, arrived)
 
-    def _count(self, association: RoomAssociation, received: Any) -> None:
-        if isinstance(received, Incoming):
+    def _count(self, association: RoomAssociation, arrived: Arrival) -> None:
+        if arrived.incoming is not None:
             with self._lock:
-                self._access.quota.add(association.peer, received.size_bytes)
+                self._access.quota.add(association.peer, arrived.incoming.size_bytes)
 
     # --- time ---------------------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ class Server:
 
     def _cut_all(self, *, idle_alone: bool) -> None:
         for association in self._open():
-            if not (idle_alone and association.dimse.objects):
+            if not (idle_alone and association.dimse.arrival):
                 _cut(association, "the room's listener ended")
         threading.Event().wait(_LOOK_S)
 

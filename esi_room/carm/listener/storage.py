@@ -1,7 +1,11 @@
 """C-STORE (PS3.4 annex B). Runs in the listener's process, in the thread of the association.
 
-    octets arrive -> Incoming (file, digests) -> header read -> Received to the daemon
-    daemon: linked into the open record, fsynced, journal line durable -> Answer -> status to the C-arm
+    octets arrive -> Incoming (file, digest)
+    -> linked into the open record, octets and name fsynced; beside that the header is read
+    -> Received to the daemon: journal line durable; beside that the directory is fsynced
+    -> both done: status to the C-arm
+
+Where the listener cannot link (the record was opened a moment ago, the name is taken), the daemon does: see `keeper`.
 
 What the peer is told, and what happens to its object:
 
@@ -22,21 +26,21 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
+from msgspec.structs import replace
+from pynetdicom.presentation import PresentationContext
 
 from esi_room.carm.dose import reports
 from esi_room.carm.listener import header
-from esi_room.carm.listener.association import RoomAssociation
+from esi_room.carm.listener.association import Arrival, RoomAssociation
+from esi_room.carm.listener.commands import StoreRequest
 from esi_room.carm.listener.incoming import Incoming, file_meta
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.services import Ask
 from esi_room.carm.settings import Limits
-from esi_room.carm.shapes import Patient
-from esi_room.carm.wire import Received
+from esi_room.carm.wire import Into, Received
 from esi_room.clock import Clock
 from esi_room.events import CarmImage
 
@@ -64,83 +68,92 @@ class Storage:
     """Takes objects in, and answers once the daemon has."""
 
     def __init__(self, incoming: Path, limits: Limits, clock: Clock, knocks: Knocks, ask: Ask) -> None:
+        self.into: Into | None = None
+        """The open record, as the daemon said last."""
         self._incoming, self._limits, self._clock = incoming, limits, clock
         self._knocks, self._ask = knocks, ask
         self._numbers = itertools.count(1)
+        # What can be done while an association waits for the disk or the daemon: one thing each at a time.
+        self._beside = ThreadPoolExecutor(limits.associations, thread_name_prefix="beside")
 
-    def begin(self, association: RoomAssociation, message: C_STORE_RQ, problem: str | None = None) -> Incoming:
+    def begin(self, context: PresentationContext, request: StoreRequest, problem: str | None = None) -> Incoming:
         """The request's command set is whole; its data set follows. `problem`: why it is not to be kept."""
-        context = association._accepted_cx.get(message.context_id or 0)
-        command = message.command_set
-        meta = file_meta(
-            str(command.get("AffectedSOPClassUID") or ""),
-            str(command.get("AffectedSOPInstanceUID") or ""),
-            str(context.transfer_syntax[0]) if context is not None else "",
-        )
         return Incoming(
             self._incoming / f"{next(self._numbers)}.dcm",
-            meta,
+            file_meta(request.sop_class_uid, request.sop_instance_uid, str(context.transfer_syntax[0])),
             started=self._clock.now(),
             max_bytes=self._limits.object_bytes,
             problem=problem or self._no_room(),
         )
 
-    def store(self, association: RoomAssociation, request: C_STORE, context: Any) -> int:
-        """The status for the peer; below 0000 lies a durable entry."""
-        received = request.DataSet if isinstance(request.DataSet, Incoming) else None
+    def store(self, association: RoomAssociation, arrived: Arrival) -> int:
+        """The status for the peer; below 0000 lies a durable entry. Whoever calls discards the object."""
         try:
-            status = self._store(association, request, context, received)
+            self._store(association, arrived)
         except Refusal as refusal:
             self._say(association, str(refusal), refusal.status)
             return refusal.status
+        except OSError as error:
+            self._say(association, f"cannot write: {error.strerror}", OUT_OF_RESOURCES)
+            return OUT_OF_RESOURCES
         except Exception as error:  # noqa: BLE001 - the peer must get an answer, and the next object its chance
             self._say(association, f"{type(error).__name__}: {error}", PROCESSING_FAILURE)
             return PROCESSING_FAILURE
-        finally:
-            if received is not None:
-                received.discard()
-        return status
+        return SUCCESS
 
-    def _store(self, association: RoomAssociation, request: C_STORE, context: Any, received: Incoming | None) -> int:
-        sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
-        if sop_class != str(context.abstract_syntax):
+    def _store(self, association: RoomAssociation, arrived: Arrival) -> None:
+        request, context, received = arrived
+        if request.sop_class_uid != str(context.abstract_syntax):
             raise Refusal(CLASS_NOT_SUPPORTED, "another SOP class than the presentation context's")
-        if _UID.fullmatch(sop_instance) is None:
+        if _UID.fullmatch(request.sop_instance_uid) is None:
             raise Refusal(INVALID_INSTANCE, "the SOP instance UID is no UID")
         if received is None:
             raise Refusal(CANNOT_UNDERSTAND, "no data set came")
-        received.finish()
         if received.problem is not None:
             raise Refusal(OUT_OF_RESOURCES, received.problem)
-        syntax = str(context.transfer_syntax[0])
-        image, who = self._image(association, received, sop_class, sop_instance, syntax)
-        dose = None
-        if reports.is_structured(sop_class):
-            dose = reports.read(received.path, received.meta_bytes, syntax, self._clock)
-        file, started = received.path.name, received.started
-        answer = self._ask(Received(id=0, file=file, image=image, started=started, patient=who, dose=dose))
+        into = self.into
+        linked = into is not None and received.link(Path(into.frames))
+        reading = self._beside.submit(self._read, association.peer, request, str(context.transfer_syntax[0]), received)
+        try:
+            if linked:
+                received.sync()
+            question = reading.result()
+        except (OSError, Refusal):
+            received.unlink()
+            raise
+        if into is None or not linked:
+            self._asked(question)
+            return
+        naming = self._beside.submit(received.sync_name)
+        self._asked(replace(question, linked=into.record))
+        naming.result()
+
+    def _asked(self, question: Received) -> None:
+        answer = self._ask(question)
         if answer.status != SUCCESS:
             raise Refusal(answer.status, answer.comment)
-        return SUCCESS
 
-    def _image(
-        self, association: RoomAssociation, received: Incoming, sop_class: str, sop_instance: str, syntax: str
-    ) -> tuple[CarmImage, Patient]:
+    def _read(self, peer: str, request: StoreRequest, syntax: str, received: Incoming) -> Received:
+        """What the daemon is to be told of a whole object."""
         read = header.read(received.path, received.meta_bytes, syntax)
-        if read.sop_instance_uid not in (None, sop_instance) or read.sop_class_uid not in (None, sop_class):
+        named = (read.sop_class_uid or request.sop_class_uid, read.sop_instance_uid or request.sop_instance_uid)
+        if named != (request.sop_class_uid, request.sop_instance_uid):
             raise Refusal(MISMATCH, "the data set names another object than the request")
+        dose = None
+        if reports.is_structured(request.sop_class_uid):
+            dose = reports.read(received.path, received.meta_bytes, syntax, self._clock)
         image = CarmImage(
-            sop_class_uid=sop_class,
-            sop_instance_uid=sop_instance,
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
             transfer_syntax_uid=syntax,
             sha256=received.sha256,
-            content_sha256=received.content_sha256,
             size_bytes=received.size_bytes,
-            peer=association.peer,
+            peer=peer,
             duplicate_of=None,
             **read.attributes,
         )
-        return image, read.patient
+        file, started = received.path.name, received.started
+        return Received(id=0, file=file, image=image, started=started, patient=read.patient, dose=dose)
 
     def _no_room(self) -> str | None:
         try:

@@ -15,6 +15,7 @@ import queue
 import select
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 # How often a waiting thread looks at its timers (ARTIM, idle) and at `kill`.
 TURN_S = 0.1
 _PDU_HEADER_BYTES = 6
+# dcmtk's and Orthanc's longest PDU, and what most others send.
+_PDU_BYTES = _PDU_HEADER_BYTES + (128 << 10)
 _PDU_TYPES = range(0x01, 0x08)
 _P_DATA = 0x04
 _ABORT_SOURCE_PROVIDER = 2
@@ -84,21 +87,20 @@ class RoomSocket(AssociationSocket):
         self._clock = clock
         self.deadline_ns = 0
 
-    def recv(self, nr_bytes: int) -> bytearray:
-        """`nr_bytes` from the peer, or less at the end of the connection. TimeoutError past the deadline."""
-        peer = self.socket
+    def fill(self, view: memoryview) -> int:
+        """Octets from the peer into all of `view`; how many came before the connection ended. TimeoutError past the
+        deadline."""
+        peer, got = self.socket, 0
         if peer is None:
             raise ConnectionError("the connection is closed")
-        octets = bytearray(nr_bytes)
-        view, got = memoryview(octets), 0
-        while got < nr_bytes:
+        while got < len(view):
             size = peer.recv_into(view[got:])
             if size == 0:
-                return octets[:got]
+                break
             got += size
-            if got < nr_bytes and self._clock.now().mono_ns > self.deadline_ns:
+            if got < len(view) and self._clock.now().mono_ns > self.deadline_ns:
                 raise TimeoutError("too slow")
-        return octets
+        return got
 
     def handshake(self, context: ssl.SSLContext) -> None:
         """TLS from here on; before the upper layer's thread starts. OSError where it fails or takes too long."""
@@ -134,6 +136,7 @@ class RoomDul(DULServiceProvider):
         self.to_user_queue = _TellingQueue(lambda: association.dimse.msg_queue.put((None, None)))
         self.trouble: str | None = None
         self._services = association.services
+        self._octets = memoryview(bytearray(_PDU_BYTES))  # of the PDU being read; grows to the largest one
         self._cut_ns: int | None = None
 
     def kill_dul(self) -> None:
@@ -156,6 +159,7 @@ class RoomDul(DULServiceProvider):
             self.assoc._kill = True
             self.assoc.dimse.msg_queue.put((None, None))
         finally:
+            self.assoc.dimse.abandon()
             self._waker.close()
             self.to_user_queue.put(cast(Any, None))  # whoever waits there for a request need not wait out its timeout
 
@@ -194,30 +198,38 @@ class RoomDul(DULServiceProvider):
         seconds = limits.request_timeout_s if unassociated else limits.pdu_timeout_s
         self.socket.deadline_ns = self._services.clock.now().mono_ns + round(seconds * NS)
         try:
-            octets = self.socket.recv(_PDU_HEADER_BYTES)
-            if len(octets) < _PDU_HEADER_BYTES:
-                self._closed("closed inside a PDU" if octets else "closed")
+            header = self._octets[:_PDU_HEADER_BYTES]
+            got = self.socket.fill(header)
+            if got < _PDU_HEADER_BYTES:
+                self._closed("closed inside a PDU" if got else "closed")
                 return
-            size = int.from_bytes(octets[2:], "big")
-            if octets[0] not in _PDU_TYPES:
-                tls = octets[:2] == _TLS_HANDSHAKE
+            size = int.from_bytes(header[2:], "big")
+            if header[0] not in _PDU_TYPES:
+                tls = header[:2] == _TLS_HANDSHAKE
                 self.give_up("TLS on the port for plain DICOM" if tls else "not DICOM")
             elif size > (MAX_REQUEST_BYTES if unassociated else MAX_PDU_BYTES):
                 self.give_up(f"a PDU of {size} bytes")
             else:
-                self._read_body(octets, size)
+                self._read_body(_PDU_HEADER_BYTES + size)
         except TimeoutError:
             self.give_up("silent inside a PDU")
         except OSError as error:
             self._closed(f"connection lost: {error.strerror or error}")
 
-    def _read_body(self, octets: bytearray, size: int) -> None:
-        octets += self.socket.recv(size)
-        if len(octets) < _PDU_HEADER_BYTES + size:
+    def _read_body(self, size: int) -> None:
+        if size > len(self._octets):
+            header, self._octets = self._octets[:_PDU_HEADER_BYTES], memoryview(bytearray(size))
+            self._octets[:_PDU_HEADER_BYTES] = header
+        pdu = self._octets[:size]
+        if self.socket.fill(pdu[_PDU_HEADER_BYTES:]) < size - _PDU_HEADER_BYTES:
             self._closed("closed inside a PDU")
-            return
-        if octets[0] == _P_DATA and self.state_machine.current_state == "Sta6" and self.assoc.dimse.take(octets):
-            return
+        elif pdu[0] == _P_DATA and self.state_machine.current_state == "Sta6":
+            self.assoc.dimse.take(pdu[_PDU_HEADER_BYTES:])
+        else:
+            self._decode(bytearray(pdu))
+
+    def _decode(self, octets: bytearray) -> None:
+        """Any other PDU: pynetdicom's."""
         try:
             pdu, event = self._decode_pdu(octets)
         except Exception as error:  # noqa: BLE001 - pynetdicom raises whatever its parser stumbles over
@@ -226,6 +238,12 @@ class RoomDul(DULServiceProvider):
         else:
             self._recv_pdu.put(pdu)
             self.event_queue.put(event)
+
+    def send_value(self, context_id: int, control: int, fragment: bytes) -> None:
+        """A P-DATA-TF PDU of one presentation data value (PS3.8 section 9.3.5), in this thread."""
+        if self.socket.socket is not None:
+            size = len(fragment) + 2
+            self.socket.send(struct.pack(">BBIIBB", _P_DATA, 0, size + 4, size, context_id, control) + fragment)
 
     def _closed(self, trouble: str) -> None:
         self.trouble = self.trouble or trouble
