@@ -18,6 +18,7 @@ and is answered as it was asked, because all of them are of type 1 (K.6.1.2.2).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +45,10 @@ TRANSFER_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRB
 MAX_ANSWERS = 200
 # A mobile C-arm's modality in its images (PS3.3 C.7.3.1.1.1), where nobody says which.
 MODALITY = "XA"
+
+# An answer takes 0.3 ms to leave.
+LOOK_S = 0.0005
+_pause = threading.Event()  # never set
 
 CANCELLED, OUT_OF_RESOURCES = 0xFE00, 0xA700
 PENDING, PENDING_UNSUPPORTED = 0xFF00, 0xFF01
@@ -84,6 +89,7 @@ class Worklist:
             return
         station = str(association.requestor.ae_title).strip()
         for sent, (answer, status) in enumerate(self._answers(keys, station)):
+            _let_out(association)
             if event.is_cancelled:
                 yield CANCELLED, None
                 return
@@ -118,6 +124,13 @@ class Worklist:
     def _say(self, association: Any, status: int, reason: str) -> None:
         called = str(association.acceptor.ae_title)
         self._knocks.say("failed", association.peer, called, f"C-FIND answered {status:04X}: {reason}")
+
+
+def _let_out(association: Any) -> None:
+    """Wait until the answers so far have left: while any waits, the association's upper layer reads nothing, and would
+    see a C-CANCEL when all is said."""
+    while association.is_established and not association.dul.to_provider_queue.empty():
+        _pause.wait(LOOK_S)
 
 
 def _when(order: Order) -> str:
