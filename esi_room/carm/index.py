@@ -23,11 +23,13 @@ class Held(Struct, frozen=True, kw_only=True):
     record: str
     seq: int
     sop_class_uid: str
+    time: str
+    """When it was taken (RFC 3339, as its entry says)."""
     sha256: str
     original: bool
     """False for the entry of an object that came again."""
     picture: bool
-    """Whether its header has rows and columns."""
+    """Whether its header has rows and columns, and it was not taken in an earlier record."""
 
     @property
     def ref(self) -> InstanceRef:
@@ -35,15 +37,16 @@ class Held(Struct, frozen=True, kw_only=True):
         return InstanceRef(record=self.record, seq=self.seq)
 
 
-def held(record: str, seq: int, image: CarmImage) -> Held:
+def held(record: str, seq: int, time: str, image: CarmImage) -> Held:
     """What the index keeps of an entry."""
     return Held(
         record=record,
         seq=seq,
+        time=time,
         sop_class_uid=image.sop_class_uid,
         sha256=image.sha256,
         original=image.duplicate_of is None,
-        picture=bool(image.rows and image.columns),
+        picture=bool(image.rows and image.columns) and image.taken_in is None,
     )
 
 
@@ -53,7 +56,7 @@ class Index:
     def __init__(self) -> None:
         self._by_uid: dict[str, list[Held]] = {}
         self.last: tuple[str, Held] | None = None
-        """SOP instance UID and place of the last picture that was new."""
+        """SOP instance UID and place of the picture that was taken last, in the last record that has one of its own."""
 
     @classmethod
     def of(cls, root: Path) -> Index:
@@ -62,14 +65,16 @@ class Index:
         for record in records(root):
             for entry in entries(root, record, CarmImage):
                 image = msgspec.json.decode(entry.data, type=CarmImage)
-                index.add(image.sop_instance_uid, held(entry.record, entry.seq, image))
+                index.add(image.sop_instance_uid, held(entry.record, entry.seq, entry.time, image))
         return index
 
     def add(self, sop_instance_uid: str, place: Held) -> None:
         """An entry was written."""
         self._by_uid.setdefault(sop_instance_uid, []).append(place)
         if place.picture and place.original:
-            self.last = sop_instance_uid, place
+            before = None if self.last is None else self.last[1]
+            if before is None or (before.record, before.time) <= (place.record, place.time):
+                self.last = sop_instance_uid, place
 
     def __iter__(self) -> Iterator[tuple[str, list[Held]]]:
         """Every SOP instance UID with its entries."""

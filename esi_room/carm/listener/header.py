@@ -27,7 +27,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from esi_room.carm.listener import patient
 from esi_room.carm.listener.look import Look
-from esi_room.carm.listener.moments import acquired, frame_times_ms
+from esi_room.carm.listener.moments import acquired, first_frame_ms, frame_times_ms
 from esi_room.carm.shapes import Patient
 
 # Per-frame functional groups are 1 to 2 KiB a frame; a run of 5,000 frames still fits.
@@ -77,6 +77,7 @@ _PLAIN = (
     "NumberOfFrames",
     "FrameIncrementPointer",
     "FrameTime",
+    "FrameDelay",
     "FrameTimeVector",
     "AcquisitionDateTime",
     "AcquisitionDate",
@@ -152,6 +153,7 @@ def _parse(path: Path, meta_bytes: int, syntax: UID) -> Dataset:
 def _described(dataset: Dataset, unreadable: str | None) -> Header:
     look = Look(dataset)
     frames = look.whole("NumberOfFrames")
+    taken = acquired(look)
     current_ma = look.first(("XRayTubeCurrentInmA", 1), ("XRayTubeCurrent", 1), ("XRayTubeCurrentInuA", 1e-3))
     attributes = {
         "study_uid": look.text("StudyInstanceUID"),
@@ -163,7 +165,8 @@ def _described(dataset: Dataset, unreadable: str | None) -> Header:
         "columns": look.whole("Columns"),
         "frames": frames,
         "frame_times_ms": frame_times_ms(look, frames),
-        "acquired": acquired(look),
+        "acquired": taken,
+        "first_frame_ms": first_frame_ms(look, taken),
         "kvp": look.first(("KVP", 1)),
         "tube_current_ma": current_ma,
         "exposure_time_ms": look.first(("ExposureTimeInms", 1), ("ExposureTime", 1), ("ExposureTimeInuS", 1e-3)),

@@ -13,7 +13,11 @@ from esi_room.carm.listener.look import Look
 
 # Frame times go into a journal line: 10,000 are 80 KB. At 30 frames/s that is a run of 5 min.
 MAX_FRAMES_TIMED = 10_000
+# Longer than this after `acquired`, the first frame is none of the same exposure.
+MAX_FIRST_FRAME_MS = 3_600_000
 _FRAME_TIME_VECTOR = 0x00181065
+# PS3.3 C.7.6.16.2.2.1: the moment that a frame stands for; else the beginning of its acquisition.
+_FRAME_MOMENTS = ("FrameReferenceDateTime", "FrameAcquisitionDateTime")
 
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d{1,6})?")
@@ -21,36 +25,74 @@ _DATE_TIME = re.compile(r"(\d{8})(\d{2,6}(?:\.\d{1,6})?)?([+-]\d{4})?")
 
 
 def frame_times_ms(look: Look, frames: int | None) -> tuple[float, ...]:
-    """Offsets from the first frame: by frame time vector (PS3.3 C.7.6.5.1.2: increments, the first one 0), frame time,
-    or the acquisition times of the per-frame functional groups; () where none of them fits."""
+    """Offset of each frame from the first one; () where the header does not tell.
+
+    Enhanced objects give each frame a date and time. Others have a Frame Time Vector (increments, the first one 0;
+    PS3.3 C.7.6.5.1.2) or a Frame Time (C.7.6.5.1.1); where they have both, the Frame Increment Pointer (C.7.6.6) says
+    which counts. Cine Rate and Recommended Display Frame Rate are how fast to show it, and no times.
+    """
     if frames is None or not 1 < frames <= MAX_FRAMES_TIMED:
         return ()
-    if look.per_frame:
-        return _per_frame_ms(look, frames)
-    increments_ms = look.vector("FrameTimeVector")
-    if len(increments_ms) == frames and look.value("FrameIncrementPointer", int) in (None, _FRAME_TIME_VECTOR):
-        return tuple(round(at_ms, 3) for at_ms in accumulate([0.0, *increments_ms[1:]]))
+    moments_ms = _frame_moments_ms(look)
+    if len(moments_ms) == frames:
+        return tuple(round(each - moments_ms[0], 3) for each in moments_ms)
+    ways = [_by_vector(look, frames), _by_frame_time(look, frames)]
+    pointers = look.vector("FrameIncrementPointer")
+    if pointers and _FRAME_TIME_VECTOR not in pointers:
+        ways.reverse()
+    return next(filter(None, ways), ())
+
+
+def _by_vector(look: Look, frames: int) -> tuple[float, ...]:
+    increments_ms = look.vector("FrameTimeVector")[1:]
+    if len(increments_ms) != frames - 1 or min(increments_ms) < 0:
+        return ()
+    return tuple(round(at_ms, 3) for at_ms in accumulate([0.0, *increments_ms]))
+
+
+def _by_frame_time(look: Look, frames: int) -> tuple[float, ...]:
     step_ms = look.number("FrameTime")
-    if step_ms is None or step_ms < 0:
+    if step_ms is None or step_ms <= 0:
         return ()
     return tuple(round(index * step_ms, 3) for index in range(frames))
 
 
-def _per_frame_ms(look: Look, frames: int) -> tuple[float, ...]:
-    at_ms: list[float] = []
-    for group in look.per_frame:
-        content = list(look.inside([group]))
-        moment = look.value("FrameReferenceDateTime", _milliseconds, content)
-        if moment is None:
-            moment = look.value("FrameAcquisitionDateTime", _milliseconds, content)
-        if moment is None:
-            return ()
-        at_ms.append(moment)
-    return tuple(round(each - at_ms[0], 3) for each in at_ms) if len(at_ms) == frames else ()
+def first_frame_ms(look: Look, taken: str | None) -> float | None:
+    """From `taken` (what `acquired` said) to the first frame: by its own date and time, else by Frame Delay, which
+    counts from the Content Time (PS3.3 table C.7-13)."""
+    if taken is None:
+        return None
+    begin_ms = _local_ms(taken)
+    first_ms = next(iter(_frame_moments_ms(look)), None)
+    delay_ms, content = look.number("FrameDelay"), stated(look, "Content")
+    if first_ms is None and delay_ms is not None and content is not None:
+        content_ms = _local_ms(content)
+        first_ms = None if content_ms is None else content_ms + delay_ms
+    if first_ms is None or begin_ms is None or not 0 <= first_ms - begin_ms <= MAX_FIRST_FRAME_MS:
+        return None
+    return round(first_ms - begin_ms, 3)
+
+
+def _frame_moments_ms(look: Look) -> list[float]:
+    """When each frame of an enhanced object was taken, by the first attribute that all of them have."""
+    for keyword in _FRAME_MOMENTS if 0 < len(look.per_frame) <= MAX_FRAMES_TIMED else ():
+        moments = [look.value(keyword, _milliseconds, list(look.inside([group]))) for group in look.per_frame]
+        known = [moment for moment in moments if moment is not None]
+        if len(known) == len(moments):
+            return known
+    return []
+
+
+def _local_ms(iso: str) -> float | None:
+    """What `_iso` wrote as `_milliseconds`: its zone is that of the whole object."""
+    try:
+        return _milliseconds(re.sub(r"[-:T]", "", iso[:19]) + iso[19:26].partition("+")[0].partition("-")[0])
+    except ValueError:
+        return None
 
 
 def _milliseconds(raw: Any) -> float:
-    """A DICOM date-time as milliseconds on some common axis (its zone is the same for all frames of an object)."""
+    """A DICOM date-time as milliseconds on some common axis (its zone is the same for all of an object)."""
     matched = _DATE_TIME.fullmatch(str(raw).strip())
     if matched is None or matched[2] is None:
         raise ValueError("no date and time")
@@ -71,10 +113,9 @@ def acquired(look: Look) -> str | None:
     moment = look.value("AcquisitionDateTime", lambda raw: _iso(str(raw), zone))
     if moment:
         return str(moment)
-    for kind in ("Acquisition", "Content"):
-        date, clock = look.text(f"{kind}Date"), look.text(f"{kind}Time")
-        if date and clock:
-            return _iso_from(date, clock, zone)
+    moment = stated(look, "Acquisition") or stated(look, "Content")
+    if moment:
+        return moment
     moment = look.value("FrameAcquisitionDateTime", lambda raw: _iso(str(raw), zone))
     return str(moment) if moment else None
 
