@@ -29,8 +29,10 @@ from msgspec.structs import replace
 
 from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Held, Index, held
-from esi_room.carm.shapes import DoseReport
-from esi_room.clock import NS, Clock, Stamp
+from esi_room.carm.patients import Patients
+from esi_room.carm.placing import Placed, Placer
+from esi_room.carm.wire import Received
+from esi_room.clock import NS, Clock, Stamp, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AlertRaised, CarmImage, Event
 from esi_room.record.journal import Journal, Receipt
@@ -41,45 +43,59 @@ _LOOK_S = 0.25
 
 
 class Kept(NamedTuple):
-    """`image` as its entry says it."""
+    """`image` as its entry says it. `last`: it is the picture that was taken last."""
 
     image: CarmImage
     record: str
     seq: int
+    last: bool
 
 
 class Keeper:
     """Puts objects into `journal`; RecordError where one could not be kept, with the reason for the peer."""
 
-    def __init__(self, journal: Journal, clock: Clock, index: Index, dose: DoseDesk, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        index: Index,
+        placer: Placer,
+        dose: DoseDesk,
+        patients: Patients,
+        *,
+        timeout_s: float,
+    ) -> None:
         self._journal, self._clock, self._index, self._timeout_s = journal, clock, index, timeout_s
-        self._dose = dose
+        self._placer, self._dose, self._patients = placer, dose, patients
 
-    async def keep(
-        self, file: Path, image: CarmImage, started: Stamp, dose: DoseReport | None = None, linked: str | None = None
-    ) -> Kept:
-        """The object in `file`, and what it says of dose, are durable in the record when this returns. `linked`: the
-        record that the listener has linked it into already, its octets durable."""
+    async def keep(self, file: Path, received: Received) -> Kept:
+        """The object in `file`, and what it says of dose, are durable in the record when this returns."""
         if self._journal.problem is not None:
             raise RecordError(self._journal.problem)
+        image = received.image
+        order = await self._patients.order_of(received.patient, image.study_uid)
         try:
             record = self._journal.record
-            if linked != record:
+            if received.linked != record:
                 record = await self._link(file, image)
         except OSError as error:
             raise RecordError(f"the image cannot be written: {error.strerror or error}") from error
         # No await from here to the append: the record is still the one linked into, the index is what it was.
         before = self._index.find(image.sop_instance_uid)
-        image = _compared(image, before, record)
-        event = Event(source=SOURCE, data=image, received=started, device_time=image.acquired)
-        receipt = self._journal.append(event)
-        place = held(receipt.record, receipt.seq, image)
+        placed = self._placer.place(_compared(image, before, record), received.started, record)
+        image = self._patients.marked(placed.image, received.patient, record, order)
+        if placed.offset is not None:
+            self._journal.append(Event(source=SOURCE, data=placed.offset, received=self._clock.now()))
+        receipt = self._journal.append(_event(placed._replace(image=image), received.started))
+        place = held(receipt.record, receipt.seq, rfc3339(placed.happened_wall_ns), image)
         conflict = [each for each in before if each.sha256 != place.sha256]
         self._index.add(image.sop_instance_uid, place)
         if conflict and image.duplicate_of is None:
             self._journal.append(self._alert(image, place, conflict[-1]))
-        await self._durable(self._dose.on_image(image, receipt, dose))
-        return Kept(image, receipt.record, receipt.seq)
+        self._patients.alert(image, receipt)
+        await self._durable(self._dose.on_image(image, receipt, received.dose))
+        last = self._index.last is not None and self._index.last[1] is place
+        return Kept(image, receipt.record, receipt.seq, last)
 
     async def _link(self, file: Path, image: CarmImage) -> str:
         """Link `file` into the open record; the record's id, which is still the open one."""
@@ -119,6 +135,18 @@ class Keeper:
             reason=f"SOP instance UID {image.sop_instance_uid}",
         )
         return Event(source=SOURCE, data=alert, received=self._clock.now())
+
+
+def _event(placed: Placed, started: Stamp) -> Event:
+    """The entry of an object, at the time when it was taken."""
+    return Event(
+        source=SOURCE,
+        data=placed.image,
+        received=started,
+        happened_wall_ns=placed.happened_wall_ns,
+        device_time=placed.image.acquired,
+        device_offset_s=placed.device_offset_s,
+    )
 
 
 def _same(image: CarmImage, places: list[Held], record: str) -> Held | None:

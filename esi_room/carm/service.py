@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from esi_room.carm.cases import Cases
 from esi_room.carm.child import Child
 from esi_room.carm.dispatch import Dispatch
 from esi_room.carm.dose.desk import DoseDesk
@@ -25,8 +26,11 @@ from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
 from esi_room.carm.order_sources import OrderSources
 from esi_room.carm.orders import OrderBook
+from esi_room.carm.patients import Patients
+from esi_room.carm.placing import Placer
 from esi_room.carm.previewer import Preview, Previewer
 from esi_room.carm.settings import CarmSettings
+from esi_room.carm.steps import Steps
 from esi_room.carm.wire import (
     Answer,
     Asking,
@@ -39,6 +43,8 @@ from esi_room.carm.wire import (
     Listening,
     Offer,
     Received,
+    StepChanged,
+    StepCreated,
     Stop,
     Unable,
 )
@@ -61,7 +67,13 @@ class CarmService:
     """The C-arm's listener and what follows from it. `run` it in a task; the journal must outlive it."""
 
     def __init__(
-        self, settings: CarmSettings, journal: Journal, clock: Clock, *, on_preview: Callable[[Preview], None]
+        self,
+        settings: CarmSettings,
+        journal: Journal,
+        clock: Clock,
+        *,
+        on_preview: Callable[[Preview], None],
+        cases: Cases | None = None,
     ) -> None:
         self.address: tuple[str, int] | None = None
         """Where peers can connect; None while nobody can."""
@@ -70,6 +82,7 @@ class CarmService:
         self._settings, self._journal, self._clock = settings, journal, clock
         self._incoming = journal.root / "incoming"
         self._index = Index()
+        self._placer = Placer(journal.root)
         self._dose = DoseDesk(journal, clock, settings.dose_levels)
         self._previewer = Previewer(on_preview)
         self.orders = OrderBook(journal, clock, self._offer)
@@ -77,8 +90,19 @@ class CarmService:
         self.dispatch = Dispatch(settings, journal, clock)
         """What the room calls by itself."""
         self._order_sources = OrderSources(settings, self.orders, journal, clock, self.dispatch.outgoing.ask)
+        self._patients = Patients(journal, clock, cases, self.orders)
+        self._steps = Steps(
+            journal,
+            lambda uid: bool(self._index.find(uid)),
+            self._patients,
+            cases=cases,
+            orders=self.orders,
+            on_step=self._dose.on_step,
+        )
         self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {
             Received: self._keep,
+            StepCreated: self._steps.create,
+            StepChanged: self._steps.change,
             CommitmentAsked: self.dispatch.pledges.asked,
             CommitmentReported: self.dispatch.commitments.reported,
         }
@@ -91,7 +115,10 @@ class CarmService:
     async def run(self) -> None:
         """Until cancelled."""
         self._index = await asyncio.to_thread(Index.of, self._journal.root)
+        self._placer = await asyncio.to_thread(Placer.of, self._journal.root)
         await self._dose.begin()
+        await self._patients.resume()
+        await self._steps.resume()
         async with asyncio.TaskGroup() as group:
             beside = (
                 group.create_task(self._previewer.run()),
@@ -190,15 +217,15 @@ class CarmService:
 
     async def _keep(self, message: Received) -> Answer:
         timeout_s = self._settings.limits.answer_timeout_s
-        keeper = Keeper(self._journal, self._clock, self._index, self._dose, timeout_s=timeout_s)
+        beside = self._placer, self._dose, self._patients
+        keeper = Keeper(self._journal, self._clock, self._index, *beside, timeout_s=timeout_s)
         try:
-            file = self._incoming / message.file
-            kept = await keeper.keep(file, message.image, message.started, message.dose, message.linked)
+            kept = await keeper.keep(self._incoming / message.file, message)
         except RecordError as error:
             log.error("image_not_kept", reason=str(error))
             return Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error))
-        image = kept.image
-        if image.duplicate_of is None and image.rows and image.columns:
+        if kept.last:
+            image = kept.image
             self._previewer.show(image.sha256, image.sop_instance_uid, self._file(kept.record, image.sha256))
         return Answer(id=message.id, status=SUCCESS)
 
