@@ -73,7 +73,7 @@ class Patients:
 
     def marked(self, image: CarmImage, said: Patient, record: str, order: Order | None) -> CarmImage:
         """`image`, saying to which order it belongs, and whether it is of the patient expected."""
-        verdict = self.judge(said, record, order)
+        verdict = self.judge(said, image.taken_in or record, order)
         named = None if order is None else order.id
         return replace(image, identity=verdict.verdict, identity_differs=verdict.differs, order=named)
 

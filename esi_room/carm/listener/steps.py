@@ -43,6 +43,7 @@ from esi_room.carm.wire import Answer, StepChanged, StepCreated
 from esi_room.clock import Clock
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
+TRANSFER_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 INVALID_INSTANCE = 0x0117
@@ -86,7 +87,7 @@ _NOT_TO_BE_SET = (
 def service(ask: Ask, clock: Clock, knocks: Knocks) -> Service:
     """MPPS as SCP."""
     steps = Steps(ask, clock, knocks)
-    context = build_context(MPPS, [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+    context = build_context(MPPS, list(TRANSFER_SYNTAXES))
     return Service((context,), ((evt.EVT_N_CREATE, steps.create), (evt.EVT_N_SET, steps.change)))
 
 
