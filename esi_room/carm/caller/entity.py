@@ -194,7 +194,7 @@ class Entity:
             raise UnavailableError(_words(error)) from error
         if association.is_established:
             return association
-        raise _failure(association)
+        raise _failure(association, needs)
 
     def _application(self) -> AE:
         application = _Application(ae_title=self._settings.ae_title)
@@ -215,13 +215,13 @@ class Entity:
             raise UnavailableError(str(error)) from error
 
 
-def _failure(association: Association) -> UnavailableError | RefusedError:
+def _failure(association: Association, needs: Sequence[Need]) -> UnavailableError | RefusedError:
     """Why there is no association."""
     answer: Any = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         return UnavailableError(f"the association is rejected: {answer.reason_str}")
     if answer is not None and not association.accepted_contexts:
-        return RefusedError("no presentation context is accepted")
+        return not_taken(needs[-1].sop_class_uid, *needs[-1].transfer_syntax_uids[:1])
     problem = getattr(association.dul.socket, "problem", None)
     return UnavailableError(problem or "no answer to the association request")
 
@@ -231,8 +231,13 @@ def accepted(association: Association, sop_class_uid: str, transfer_syntax_uid: 
     for context in association.accepted_contexts:
         if str(context.abstract_syntax) == sop_class_uid and transfer_syntax_uid in ("", context.transfer_syntax[0]):
             return context
+    raise not_taken(sop_class_uid, transfer_syntax_uid)
+
+
+def not_taken(sop_class_uid: str, transfer_syntax_uid: str = "") -> RefusedError:
+    """No presentation context for this was accepted."""
     syntax = f" in {UID(transfer_syntax_uid).name}" if transfer_syntax_uid else ""
-    raise RefusedError(f"the peer takes no {UID(sop_class_uid).name}{syntax}")
+    return RefusedError(f"the peer takes no {UID(sop_class_uid).name}{syntax}")
 
 
 def answered(call: Callable[[], Any]) -> Any:

@@ -54,10 +54,10 @@ class Line:
             raise
 
     def _remember(self, need: Need) -> None:
-        if need in self._needs:
-            return
-        self._needs = [*self._needs, need][-MAX_NEEDS:]
-        self.close()
+        """The latest need is the last one."""
+        if need not in self._needs:
+            self.close()
+        self._needs = [*(each for each in self._needs if each != need), need][-MAX_NEEDS:]
 
     def close(self) -> None:
         """Release the association."""
