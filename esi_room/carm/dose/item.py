@@ -25,6 +25,8 @@ DCM = "DCM"
 MAX_TEXT = 64
 _DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(?:(\d\d)(\.\d{1,6})?)?([+-]\d{4})?")
 _BINARY = {"FD", "FL", "US", "UL", "SS", "SL", "UV", "SV"}
+# Nobody's name: what a device wrote goes into the record only if it can be no identity.
+_SYMBOL = re.compile(r"[GYRSVDCMUNgyrsvdcmunµ0-9.*^/²_-]{1,16}")
 # Stands for octets that do not convert: there, and no number, no UID, no date.
 _NONSENSE = "?"
 
@@ -122,8 +124,13 @@ def _why_empty(item: Dataset) -> str:
 
 
 def _shown(symbol: str) -> str:
-    """A device's symbol in words of ours: never longer than a code, never with what a name is written in."""
-    return re.sub(r"[^A-Za-z0-9.*^/²µ_-]", "?", symbol)[:16]
+    """A device's symbol in words of ours: only where it is made of what units and codes are made of."""
+    return symbol if _SYMBOL.fullmatch(symbol) else "of another kind"
+
+
+def own_code(code: Code) -> str | None:
+    """A code of the device's own, as long as it can be nothing but a code."""
+    return code.value if re.fullmatch(r"[A-Z]{0,3}[0-9.-]{1,13}", code.value) else None
 
 
 def moment(item: Dataset) -> str | None:

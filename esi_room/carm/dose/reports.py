@@ -183,8 +183,7 @@ class _Reading:
 
     def cannot(self, words: str) -> None:
         """Something is there and cannot be read."""
-        if len(self._unreadable) < MAX_UNREADABLE:
-            self._unreadable[words] = None
+        self._unreadable[words if len(self._unreadable) < MAX_UNREADABLE else "and more"] = None
 
     def container(self, concept: item.Code, within: _Container | None) -> _Container | None:
         """The container that `concept` begins, else the one it lies in."""
@@ -229,7 +228,7 @@ class _Reading:
             self._take_text(values, "at", item.moment(dataset), f"DateTime Started ({concept}): no date and time")
         elif concept == _EVENT_TYPE:
             kind = item.code(dataset, "ConceptCodeSequence")
-            words = None if kind is None else _KINDS.get(kind.value, kind.value)
+            words = None if kind is None else _KINDS.get(kind.value) or item.own_code(kind)
             self._take_text(values, "kind", words, f"Irradiation Event Type ({concept}): no code")
 
     def _take_text(self, values: dict[str, Any], field: str, value: str | None, problem: str) -> None:
@@ -249,9 +248,10 @@ class _Reading:
 
     def report(self, declared: bool) -> DoseReport | None:
         """What was read. `declared`: it calls itself a dose report, and is one even where it says nothing."""
-        events = tuple(dict.fromkeys(IrradiationEvent(**{"uid": None} | each.values) for each in self._events))
+        told = [each.values for each in self._events if each.values]
+        events = tuple(dict.fromkeys(IrradiationEvent(**{"uid": None} | values) for values in told))
         totals = _added([*self._totals, self._loose])
-        if not (declared or totals or any(each.values for each in self._events)):
+        if not (declared or totals or events):
             return None
         if not (totals or events):
             self.cannot("the report names no dose")
