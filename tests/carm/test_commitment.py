@@ -441,27 +441,27 @@ async def test_orthanc_stores_commits_and_asks_the_room_to(open_room, scu, peers
         PeerRule(ae_title="ORTHANC", address="127.0.0.1", port=dicom),
     )
     images = [scu.picture(PatientID="X") for _ in range(3)]
-    async with open_room(destinations=(pacs,), peers=rules) as room:
-        async with orthanc(program, tmp_path, dicom, http, room.port):
-            assert await scu.store(room.port, *images) == [0] * 3
-            uids = {image.SOPInstanceUID for image in images}
-            stands = room.service.dispatch.commitments.stands
-            await until(lambda: all(stands(uid) == {"orthanc"} for uid in uids))
-            ids = await asyncio.to_thread(_rest, http, "/instances")
-            assert len(ids) == 3
-            body = {
-                "DicomInstances": [{"SOPClassUID": SecondaryCaptureImageStorage, "SOPInstanceUID": u} for u in uids]
-            }
-            body["DicomInstances"].append({"SOPClassUID": SecondaryCaptureImageStorage, "SOPInstanceUID": "1.2.3.4"})
-            made = await asyncio.to_thread(_rest, http, "/modalities/room/storage-commitment", body)
-            async with asyncio.timeout(20):
-                while True:
-                    report = await asyncio.to_thread(_rest, http, made["Path"])
-                    if report["Status"] != "Pending":
-                        break
-                    await asyncio.sleep(0.1)
-            assert report["Status"] == "Failure"
-            assert {item["SOPInstanceUID"] for item in report["Success"]} == uids
-            assert [item["SOPInstanceUID"] for item in report["Failures"]] == ["1.2.3.4"]
-            assert report["Failures"][0]["FailureReason"] == 0x0112, report
-            await room.entry("carm.commitment", by="room", state="delivered", peer="ORTHANC @ 127.0.0.1")
+    async with (
+        open_room(destinations=(pacs,), peers=rules) as room,
+        orthanc(program, tmp_path, dicom, http, room.port),
+    ):
+        assert await scu.store(room.port, *images) == [0] * 3
+        uids = {image.SOPInstanceUID for image in images}
+        stands = room.service.dispatch.commitments.stands
+        await until(lambda: all(stands(uid) == {"orthanc"} for uid in uids))
+        ids = await asyncio.to_thread(_rest, http, "/instances")
+        assert len(ids) == 3
+        body = {"DicomInstances": [{"SOPClassUID": SecondaryCaptureImageStorage, "SOPInstanceUID": u} for u in uids]}
+        body["DicomInstances"].append({"SOPClassUID": SecondaryCaptureImageStorage, "SOPInstanceUID": "1.2.3.4"})
+        made = await asyncio.to_thread(_rest, http, "/modalities/room/storage-commitment", body)
+        async with asyncio.timeout(20):
+            while True:
+                report = await asyncio.to_thread(_rest, http, made["Path"])
+                if report["Status"] != "Pending":
+                    break
+                await asyncio.sleep(0.1)
+        assert report["Status"] == "Failure"
+        assert {item["SOPInstanceUID"] for item in report["Success"]} == uids
+        assert [item["SOPInstanceUID"] for item in report["Failures"]] == ["1.2.3.4"]
+        assert report["Failures"][0]["FailureReason"] == 0x0112, report
+        await room.entry("carm.commitment", by="room", state="delivered", peer="ORTHANC @ 127.0.0.1")

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 from pynetdicom import AE, evt
 
 from esi_room.carm import forwarding, waybill
@@ -242,6 +243,73 @@ async def test_a_torn_waybill_sends_everything_again_rather_than_nothing(open_ro
         waybill.path(room.root, "pacs").write_bytes(b'{"since":')
         async with open_room(**settings):
             await passed(archive, 2)
+
+
+class Hospital:
+    """A scripted MPPS provider: `statuses` come first, then 0000."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses, self.messages = list(statuses), []
+
+    def created(self, event: Any) -> tuple[int, Dataset | None]:
+        return self._answer("create", event.request.AffectedSOPInstanceUID, event.attribute_list)
+
+    def changed(self, event: Any) -> tuple[int, Dataset | None]:
+        return self._answer("set", event.request.RequestedSOPInstanceUID, event.modification_list)
+
+    def _answer(self, kind: str, uid: str, dataset: Dataset) -> tuple[int, Dataset | None]:
+        status = self.statuses.pop(0) if self.statuses else 0
+        if status in (0, 0x0111):
+            self.messages.append((kind, uid, dataset))
+        return status, None
+
+    @contextmanager
+    def listening(self, port: int) -> Iterator[None]:
+        ae = AE("HIS")
+        ae.add_supported_context(MPPS)
+        handlers = [(evt.EVT_N_CREATE, self.created), (evt.EVT_N_SET, self.changed)]
+        server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def perform_step(port: int) -> tuple[str, Dataset]:
+    """N-CREATE and N-SET to the room: the step's UID and what was created."""
+    uid, begun, over = generate_uid(), Dataset(), Dataset()
+    begun.PerformedProcedureStepStatus, begun.PerformedProcedureStepID = "IN PROGRESS", "PPS1"
+    begun.PerformedProcedureStepStartDate, begun.PerformedProcedureStepStartTime = "20261123", "093000"
+    begun.SpecificCharacterSet, begun.PatientName = "ISO_IR 100", "M\xfcller^Eva"
+    begun.Modality, begun.ScheduledStepAttributesSequence, begun.PerformedSeriesSequence = "XA", [Dataset()], []
+    over.PerformedProcedureStepStatus = "COMPLETED"
+    ae = AE("CARM")
+    ae.add_requested_context(MPPS)
+    association = ae.associate("127.0.0.1", port, ae_title="ESI_ROOM")
+    try:
+        assert association.send_n_create(begun, MPPS, uid)[0].Status == 0
+        assert association.send_n_set(over, MPPS, uid)[0].Status in (0, 0x0116)
+    finally:
+        association.release()
+    return uid, begun
+
+
+@pytest.mark.parametrize("statuses", [(), (0x0111,), (0x0213, 0x0213)], ids=["at once", "it has it already", "later"])
+async def test_steps_are_passed_on_in_order_to_the_hospital_and_only_there(open_room, scu, free_port, statuses):
+    hospital, archive, port, other = Hospital(*statuses), Archive(), free_port(), free_port()
+    steps = to(port, id="his", ae_title="HIS", images=False, mpps=True)
+    with hospital.listening(port), listening(other, archive):
+        async with open_room(destinations=(steps, to(other))) as room:
+            uid, begun = await asyncio.to_thread(perform_step, room.port)
+            assert await scu.store(room.port, scu.picture()) == [0]
+            async with asyncio.timeout(15):
+                while len(hospital.messages) < 2:
+                    await asyncio.sleep(0.01)
+            await passed(archive, 1)
+            assert [(kind, to_uid) for kind, to_uid, _ in hospital.messages] == [("create", uid), ("set", uid)]
+            assert hospital.messages[0][2] == begun
+            assert hospital.messages[1][2].PerformedProcedureStepStatus == "COMPLETED"
+            assert room.entries("carm.forward") == []
 
 
 @asynccontextmanager
