@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from simulators import scenario as scenarios
-from simulators.carm.carm import CArm
+from simulators.carm import dose_faults
+from simulators.carm.carm import FAULTS, CArm
 from simulators.carm.case import Identity
 from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.carm.phantom import skin_to_target_mm
@@ -26,6 +27,10 @@ from simulators.patient import Patient
 from simulators.room import Settings, SimulatedRoom, serial_device, tell_stdout, until_told_to_stop
 from simulators.truth import TruthLog
 
+# The lines of the truth log that say what the room answered.
+ANSWERS = frozenset(
+    {"c_find", "n_create", "n_set", "c_store", "n_action", "n_event_report", "sent_again", "commitment", "untold"}
+)
 DEMO_LIMIT_S = 15.0  # somebody is watching: a few attempts, then say why it failed
 DEMO_IDENTITY = Identity("SIMULATED^PATIENT", "SIM-0001", "19600101", "O", 78.0)
 
@@ -63,10 +68,13 @@ def main() -> None:
 
 @main.command("list")
 def list_scenarios() -> None:
-    """Name the scenarios and the kinds of device."""
+    """Name the scenarios, the kinds of device, and what can go wrong with the C-arm."""
     for name in scenarios.names():
         click.echo(f"{name:24} {scenarios.load(name).title}")
     click.echo(f"devices: {', '.join(scenarios.KINDS)}")
+    click.echo("what can go wrong with the C-arm, as actions and settings of a scenario:")
+    for name, meaning in FAULTS.items():
+        click.echo(f"  {name:36} {meaning}")
 
 
 @main.command()
@@ -80,6 +88,7 @@ def list_scenarios() -> None:
 @click.option("--seed", type=click.IntRange(0), help="Instead of the scenario's own.")
 @click.option("--faults", type=FaultRates(), default="", help="For example noise=20,flip=2000.")
 @click.option("--linger", "linger_s", type=click.FloatRange(0), default=0.0, help="Stay on for these seconds.")
+@click.option("--commitment-port", type=click.IntRange(0, 65_535), help="Where the C-arm hears of commitment.")
 @click.option("--hold", is_flag=True, help="Open the ports, then wait for a line on stdin before the script starts.")
 def run(name: str, **options: Any) -> None:
     """Play a scenario.
@@ -173,34 +182,67 @@ def _value(text: str) -> bool | float | str:
 
 @main.command()
 @click.option("--to", type=HostPort(), required=True)
-@click.option("--ae", default="OEC_9900", show_default=True, help="Own AE title.")
-@click.option("--called", default="ESI_ROOM", show_default=True)
-@click.option("--syntax", type=click.Choice(list(TRANSFER_SYNTAXES)), default="explicit", show_default=True)
+@click.option("--ae", "ae_title", default="OEC_9900", show_default=True, help="Own AE title.")
+@click.option("--called", "called_ae_title", default="ESI_ROOM", show_default=True)
+@click.option("--syntax", "transfer_syntax", type=click.Choice(list(TRANSFER_SYNTAXES)), default="explicit")
+@click.option("--kind", type=click.Choice(["xa", "enhanced_xa"]), default="xa", help="Of the recorded run.")
+@click.option("--worklist", is_flag=True, help="Choose the patient from the room's worklist.")
+@click.option("--order", help="That line of the worklist (Scheduled Procedure Step ID), not the first.")
+@click.option("--mpps", is_flag=True, help="Tell of the performed procedure step.")
+@click.option("--commitment", "commitment_port", type=click.IntRange(0, 65_535), metavar="PORT",
+              help="Ask for storage commitment, hear the report on this port.")  # fmt: skip
+@click.option("--dose-report", type=click.Choice(["none", "end", "cumulative", "continued"]), default="none")
+@click.option("--dose-report-fault", type=click.Choice(list(dose_faults.FAULTS)), help="Spoil the dose reports.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-def carm(to: tuple[str, int], ae: str, called: str, syntax: str, seed: int) -> None:
-    """Send a scout, a lateral view with a needle and a short contrast run; exit 1 if the room did not take them.
+def carm(to: tuple[str, int], kind: str, worklist: bool, order: str | None, **settings: Any) -> None:
+    """Play a short case: a scout, a lateral view with a needle, a contrast run; what the room answered, a line each.
 
-    Example: python -m simulators carm --to 127.0.0.1:11112
+    Exit 1 if the room did not do everything that it was asked for.
+
+    \b
+    Example:
+      python -m simulators carm --to 127.0.0.1:11112
+      python -m simulators carm --to 10.1.2.3:11112 --worklist --mpps --dose-report end --commitment 11113
     """
-    _exit(until_told_to_stop(_send_demo(to, ae, called, syntax, seed)))
+    _exit(until_told_to_stop(_short_case(to, kind, worklist or order is not None, order, settings)))
 
 
-async def _send_demo(to: tuple[str, int], ae: str, called: str, syntax: str, seed: int) -> bool:
+async def _short_case(
+    to: tuple[str, int], kind: str, worklist: bool, order: str | None, settings: dict[str, Any]
+) -> bool:
     truth = TruthLog()
-    settings = {"ae_title": ae, "called_ae_title": called, "transfer_syntax": syntax}
-    made = CArm(to, DEMO_IDENTITY, ScenarioClock(10.0), truth, seed=seed, **settings)  # type: ignore[arg-type]
-    sending = asyncio.create_task(made.run())
     try:
+        made = CArm(to, DEMO_IDENTITY, ScenarioClock(10.0), truth, **settings)
+    except OSError as error:
+        raise click.UsageError(f"commitment port: {error}") from error
+    running = asyncio.create_task(made.run())
+    try:
+        if worklist:
+            await made.do("worklist", order=order)
         await made.do("shot", view="ap")
         await made.do("shot", view="lateral", needle_depth_mm=skin_to_target_mm())
-        await made.do("run", frames=16, needle_depth_mm=skin_to_target_mm(), contrast_to_ml=2.5)
-        return await made.drain(DEMO_LIMIT_S)
+        await made.do("run", frames=16, needle_depth_mm=skin_to_target_mm(), contrast_to_ml=2.5, kind=kind)
+        await made.do("end_case")
+        return await made.drain(DEMO_LIMIT_S) and all(map(_was_done, truth.lines))
+    except ValueError as error:
+        tell_stdout({"event": "refused", "why": str(error)})
+        return False
     finally:
-        sending.cancel()
+        running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await sending
-        for line in truth.of(made.name, "c_store"):
-            tell_stdout(line)
+            await running
+        for line in truth.lines:
+            if line["what"] in ANSWERS:
+                tell_stdout(line)
+
+
+def _was_done(line: dict[str, Any]) -> bool:
+    """Whether what was asked of the room was done in the end; what is tried again is no failure."""
+    if "retry_s" in line or "set_aside" in line:
+        return "retry_s" in line
+    if line["what"] == "commitment":
+        return bool(line.get("committed"))
+    return bool(line.get("ok", line["what"] != "untold"))
 
 
 def _exit(work: Any) -> None:

@@ -34,7 +34,8 @@ _SEED_STRIDE = 1000  # so that no two devices share a stream
 
 class Settings(NamedTuple):
     """How a scenario is played. `carm`: where the C-arm sends; `linger_s`: real seconds that devices stay on.
-    `hold`: the script begins when a line comes on stdin; the devices are on from the start."""
+    `hold`: the script begins when a line comes on stdin; the devices are on from the start. `commitment_port`: where
+    the C-arm hears of storage commitment, instead of the scenario's own."""
 
     ports: Path
     carm: tuple[str, int] = ("127.0.0.1", 11112)
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     faults: Faults = Faults()
     linger_s: float = 0.0
     hold: bool = False
+    commitment_port: int | None = None
 
 
 class Actor(Protocol):
@@ -148,26 +150,35 @@ class SimulatedRoom:
 
     def _device(self, spec: DeviceSpec, seed: int) -> Actor:
         if spec.kind == "carm":
-            return CArm(
-                self.settings.carm,
-                self.scenario.identity,
-                self.clock,
-                self.truth,
-                seed=seed,
-                name=spec.id,
-                study=self.scenario.procedure,
-                **spec.settings,
-            )
+            return self._carm(spec, seed)
         port = self.settings.ports / spec.id
         return serial_device(
             spec.kind, port, self.patient, self.clock, self.truth, seed, self.settings.faults, spec.settings
         )
 
+    def _carm(self, spec: DeviceSpec, seed: int) -> CArm:
+        settings = dict(spec.settings)
+        if self.settings.commitment_port is not None and "commitment_port" in settings:
+            settings["commitment_port"] = self.settings.commitment_port
+        return CArm(
+            self.settings.carm,
+            self.scenario.identity,
+            self.clock,
+            self.truth,
+            seed=seed,
+            name=spec.id,
+            study=self.scenario.procedure,
+            **settings,
+        )
+
     def _opening(self) -> dict[str, Any]:
-        ports = {
-            spec.id: {"kind": spec.kind, "port": str(self.settings.ports / spec.id) if spec.kind != "carm" else None}
-            for spec in self.scenario.devices
-        }
+        devices: dict[str, Any] = {}
+        for spec in self.scenario.devices:
+            actor = self.actors[spec.id]
+            if isinstance(actor, CArm):
+                devices[spec.id] = {"kind": spec.kind, "port": None, "commitment_port": actor.commitment_port}
+            else:
+                devices[spec.id] = {"kind": spec.kind, "port": str(self.settings.ports / spec.id)}
         last_s = self.scenario.steps[-1].at_s
         return {
             "event": "opened",
@@ -176,7 +187,7 @@ class SimulatedRoom:
             "seed": self.seed,
             "steps": len(self.scenario.steps),
             "last_step_s": last_s,
-            "devices": ports,
+            "devices": devices,
         }
 
 

@@ -289,6 +289,8 @@ def _fits(value: object, hint: object) -> bool:
 
 
 def _allowed(hint: object) -> str:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_allowed(option) for option in typing.get_args(hint) if option is not types.NoneType)
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
     return _WORDS.get(hint, str(hint)) if isinstance(hint, type) else str(hint)

@@ -81,15 +81,56 @@ class Staff:
             raise ValueError(f"staff cannot {action!r}; one of {', '.join(sorted(self.ACTIONS))}")
         return await method(self, **params)
 
-    async def start(self, *, procedure: str | None = None, actor: str | None = None) -> dict[str, Any]:
-        """Open the procedure's record for the scenario's patient."""
-        born = self._identity.birth_date
-        identity = {
-            "name": self._identity.name,
-            "id": self._identity.patient_id,
-            "birth_date": f"{born[:4]}-{born[4:6]}-{born[6:]}" if born else "",
+    async def start(
+        self, *, procedure: str | None = None, order: str | None = None, actor: str | None = None
+    ) -> dict[str, Any]:
+        """Open the procedure's record for the scenario's patient, or for whom the order is."""
+        if order is not None:
+            return await self._command("start", actor, procedure=procedure, order=order)
+        return await self._command(
+            "start", actor, procedure=procedure or self._procedure, identity=_person(self._identity)
+        )
+
+    async def place_order(
+        self,
+        order: str,
+        *,
+        procedure: str | None = None,
+        accession: str | None = None,
+        requested_procedure_id: str | None = None,
+        study_uid: str | None = None,
+        modality: str | None = None,
+        station_ae_title: str | None = None,
+        physician: str | None = None,
+        scheduled_at: str | None = None,
+        name: str | None = None,
+        patient_id: str | None = None,
+        birth_date: str | None = None,
+        actor: str | None = None,
+    ) -> dict[str, Any]:
+        """Put a line into the worklist that the C-arm is offered: for the scenario's patient, or for `name`.
+
+        `order`: its id, the Scheduled Procedure Step ID. `birth_date`: YYYY-MM-DD; `scheduled_at`: YYYY-MM-DDTHH:MM.
+        """
+        somebody_else = {"name": name, "id": patient_id, "birth_date": birth_date}
+        placed = {
+            "id": order,
+            "identity": _given(somebody_else) if name else _person(self._identity),
+            "sex": None if name else self._identity.sex or None,
+            "accession": accession,
+            "study_uid": study_uid,
+            "requested_procedure_id": requested_procedure_id,
+            "procedure": procedure or self._procedure,
+            "modality": modality,
+            "station_ae_title": station_ae_title,
+            "physician": physician,
+            "scheduled_at": scheduled_at,
         }
-        return await self._command("start", actor, procedure=procedure or self._procedure, identity=identity)
+        return await self._command("order", actor, order=_given(placed))
+
+    async def withdraw_order(self, order: str, *, actor: str | None = None) -> dict[str, Any]:
+        """Take the line out of the worklist."""
+        return await self._command("withdraw_order", actor, order=order)
 
     async def phase(self, phase: Phase, *, reason: str | None = None, actor: str | None = None) -> dict[str, Any]:
         """Go on to the next phase, or back to one."""
@@ -133,8 +174,7 @@ class Staff:
 
     async def _command(self, name: str, actor: str | None, **fields: Any) -> dict[str, Any]:
         command_id = f"{self._client_id}-{secrets.token_hex(4)}"
-        said = {key: value for key, value in fields.items() if value is not None}
-        request = {"id": command_id, "actor": actor or self._actor, "client": self._client_id, **said}
+        request = {"id": command_id, "actor": actor or self._actor, "client": self._client_id, **_given(fields)}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._asked[command_id] = answer
         attempts = 0
@@ -166,11 +206,24 @@ class Staff:
         self._truth.note("staff", what, t_s=self._clock.now_s(), **fields)
 
     ACTIONS: ClassVar[Mapping[str, Callable[..., Awaitable[dict[str, Any]]]]] = {
+        "order": place_order,
+        "withdraw_order": withdraw_order,
         "start": start,
         "phase": phase,
         "note": remark,
         "end": end,
     }
+
+
+def _person(identity: Identity) -> dict[str, Any]:
+    """As commands have it: `birth_date` YYYY-MM-DD."""
+    born = identity.birth_date
+    date = f"{born[:4]}-{born[4:6]}-{born[6:]}" if born else None
+    return _given({"name": identity.name, "id": identity.patient_id, "birth_date": date})
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _outcome(reply: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,11 +27,18 @@ from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.carm.errands import Errands
 from simulators.carm.fluoroscope import Action, Fluoroscope
 from simulators.carm.jobs import FIRST_RETRY_S, JobQueue
-from simulators.carm.scu import Job, PeerError, Scu
+from simulators.carm.scu import Job, NoAnswerError, PeerError, Scu
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 
+WORKLIST_PATIENCE_S, WORKLIST_RETRY_S = 10.0, 0.5  # then the patient is typed in
 DoseReports = Literal["none", "end", "cumulative", "continued"]
+
+
+def _first_line(described: object) -> str:
+    return (described.__doc__ or "").splitlines()[0].rstrip(".")
+
+
 FAULTS: Mapping[str, str] = {
     "abort_mid_object": "the association breaks in the middle of the next object",
     "resend": "the last object once more",
@@ -44,7 +51,7 @@ FAULTS: Mapping[str, str] = {
     "end_case mpps=twice": "the performed procedure step is ended twice",
     "dose_report=cumulative": "a report after every run, each of everything so far",
     "dose_report=continued": "a report after every run, each of what came since the last",
-    **{f"dose_report fault={fault}": "a spoilt dose report" for fault in dose_faults.FAULTS},
+    **{f"dose_report fault={fault}": _first_line(spoiler) for fault, spoiler in dose_faults.FAULTS.items()},
 }
 
 
@@ -113,22 +120,33 @@ class CArm(Fluoroscope):
     async def worklist(self, order: str | None = None, *, mine: bool = False) -> None:
         """Choose the patient from the room's worklist: the line with that Scheduled Procedure Step ID, or the first.
 
+        Looks again for a while where the room does not answer, or does not have it yet: as one presses "refresh".
         `mine`: ask only for what is scheduled on this AE title, today by the C-arm's clock.
         """
         if self._open is not None and self._open.events:
             raise ValueError(f"{self.name}: the case before is still open; end_case first")
         asked = worklist.query(self._scu.calling, self.device_now()) if mine else worklist.query()
+        until_s = time.monotonic() + WORKLIST_PATIENCE_S
+        while (chosen := await self._look_up(asked, order)) is None:
+            if time.monotonic() > until_s:
+                raise ValueError(f"{self.name}: the worklist has no {order or 'line'}")
+            await asyncio.sleep(WORKLIST_RETRY_S)
+        if chosen:
+            self._open = Case(chosen.identity, Study.begin(self.device_now(), self._procedure, chosen), chosen)
+            self._sent_of_case = []
+
+    async def _look_up(self, asked: Dataset, order: str | None) -> Scheduled | Literal[False] | None:
+        """The line to choose; None where another look may help, False where it will not."""
         try:
             lines = await asyncio.to_thread(worklist.find, self._scu, asked)
         except PeerError as error:
-            self.note("c_find", ok=False, reason=str(error))
-            return
+            again = isinstance(error, NoAnswerError)
+            self.note("c_find", ok=False, reason=str(error), **({"retry_s": WORKLIST_RETRY_S} if again else {}))
+            return None if again else False
         chosen = next((line for line in lines if order in (None, line.step_id)), None)
-        self.note("c_find", ok=True, lines=len(lines), step_ids=[line.step_id for line in lines],
-                  chosen=chosen.step_id if chosen else None)  # fmt: skip
-        if chosen is None:
-            raise ValueError(f"{self.name}: no order {order!r} among the {len(lines)} lines of the worklist")
-        self._choose(chosen)
+        told = {"step_ids": [line.step_id for line in lines], "chosen": chosen.step_id if chosen else None}
+        self.note("c_find", ok=True, lines=len(lines), **told)
+        return chosen
 
     async def begin_case(self) -> None:
         """Begin at the console, before any exposure: the performed procedure step starts now."""
@@ -190,10 +208,6 @@ class CArm(Fluoroscope):
         dataset = deepcopy(self._last_object().dataset)
         dataset.ImageComments = f"{dataset.get('ImageComments', '')} (changed)"
         self._queue(Job.of(dataset))
-
-    def _choose(self, line: Scheduled) -> None:
-        self._open = Case(line.identity, Study.begin(self.device_now(), self._procedure, line), line)
-        self._sent_of_case = []
 
     def _begin_exposure(self) -> None:
         if self._tells_steps:

@@ -48,7 +48,7 @@ def spoil(dataset: Dataset, fault: Fault) -> None:
 
 
 def _text_for_num(dataset: Dataset) -> None:
-    """Every second number is a TEXT, `1.5 s`."""
+    """Every second number is a text: `1.5 s`."""
     for made in list(_nums(dataset))[::2]:
         measured = made.MeasuredValueSequence[0]
         unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
@@ -57,7 +57,10 @@ def _text_for_num(dataset: Dataset) -> None:
 
 
 def _comma(dataset: Dataset) -> None:
-    """Numbers as a console in German or French writes them. No DS (PS3.5 6.2), so no library would write it."""
+    """Numbers with a comma, as a German or French console shows them.
+
+    That is no DS (PS3.5 6.2), and no library would write it.
+    """
     for made in _nums(dataset):
         measured = made.MeasuredValueSequence[0]
         octets = f"{float(measured.NumericValue):.10f}".replace(".", ",").encode()
@@ -73,11 +76,13 @@ def _misspelt_meanings(dataset: Dataset) -> None:
 
 
 def _no_units(dataset: Dataset) -> None:
+    """Numbers without Measurement Units Code Sequence, which is mandatory."""
     for made in _nums(dataset):
         del made.MeasuredValueSequence[0].MeasurementUnitsCodeSequence
 
 
 def _misspelt_units(dataset: Dataset) -> None:
+    """`dGycm2`, `mgy`, `sec`: no UCUM."""
     _in_units(dataset, _MISSPELT)
 
 
@@ -97,7 +102,7 @@ def _private_class(dataset: Dataset) -> None:
 
 
 def _private_codes(dataset: Dataset) -> None:
-    """A maker's own report, as Siemens Arcadis C-arms store it: Enhanced SR, a template and codes of its own."""
+    """A maker's own report, as Siemens Arcadis C-arms store it: Enhanced SR with codes of its own."""
     totals = {made.ConceptNameCodeSequence[0].CodeValue: made.MeasuredValueSequence[0] for made in _nums(dataset)}
     dap, time = float(totals["113722"].NumericValue), float(totals["113730"].NumericValue)
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedSRStorage

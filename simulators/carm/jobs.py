@@ -66,10 +66,10 @@ class JobQueue:
         return len(self._jobs)
 
     async def drain(self, limit_s: float) -> bool:
-        """Wait until everything was sent, at most `limit_s` real seconds. Whether all of it is stored."""
+        """Wait until everything was sent, at most `limit_s` real seconds. Whether every image is stored."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._emptied.wait(), limit_s)
-        return not self._jobs and not self.set_aside
+        return not self._jobs and not any(job.is_image for job in self.set_aside)
 
     async def sent(self) -> None:
         """Wait until everything was sent."""

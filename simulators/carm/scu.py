@@ -74,6 +74,11 @@ class Job(NamedTuple):
         """SOP Instance UID."""
         return str(self.dataset.SOPInstanceUID)
 
+    @property
+    def is_image(self) -> bool:
+        """Or else a report."""
+        return self.dataset.SOPClassUID in SOP_CLASSES.values()
+
 
 class _Socket(AssociationSocket):
     """Closes the descriptor of a connection that was refused; pynetdicom 3.0.4 leaves that to the collector."""

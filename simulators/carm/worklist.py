@@ -20,7 +20,7 @@ from simulators.carm.scu import Scu, StatusError, expect_success
 _PENDING = (0xFF00, 0xFF01)
 _REQUEST_KEYS = (
     "AccessionNumber", "ReferringPhysicianName", "ReferencedStudySequence", "ReferencedPatientSequence", "PatientName",
-    "PatientID", "PatientBirthDate", "PatientSex", "PatientWeight", "MedicalAlerts", "Allergies", "PregnancyStatus",
+    "PatientID", "PatientBirthDate", "PatientSex", "PatientWeight", "MedicalAlerts", "Allergies",
     "StudyInstanceUID", "RequestingPhysician", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
     "RequestedProcedureID", "RequestedProcedurePriority",
 )  # fmt: skip

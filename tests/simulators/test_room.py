@@ -116,9 +116,9 @@ async def test_a_whole_case(peers: ModuleType, free_port: Callable[[], int], tmp
     assert [line["event"] for line in lines] == ["opened", *["step"] * len(steps), "played", "finished"]
     assert lines[0]["devices"]["pump-1"] == {"kind": "new_era", "port": str(tmp_path / "ports" / "pump-1")}
     assert lines[0]["steps"] == len(steps) and lines[-1]["carm_stored_all"] is True
-    assert commands == ["start", *["phase"] * 2, "note", *["phase"] * 3, "note", "end"]
+    assert commands == ["order", "start", *["phase"] * 2, "note", *["phase"] * 3, "note", "end"]
     fluoro, run = "X-Ray Radiofluoroscopic Image Storage", "X-Ray Angiographic Image Storage"
-    assert images == [fluoro, fluoro, run]
+    assert images == [fluoro, fluoro, run, "X-Ray Radiation Dose SR Storage"]
     happened = [json.loads(line) for line in truth.read_text().splitlines()]
     assert {line["device"] for line in happened} == {"staff", "patient", "monitor-1", "oximeter-1", "pump-1", "carm"}
     assert not list((tmp_path / "ports").iterdir())  # the ports are gone with the devices
@@ -194,16 +194,29 @@ def test_the_demo_set_of_the_c_arm(free_port: Callable[[], int]) -> None:
     assert all(json.loads(line)["stored"] for line in done.stdout.splitlines())
 
 
+def test_a_short_case_asks_for_what_it_is_told_to(free_port: Callable[[], int]) -> None:
+    dicom = free_port()
+    options = ["--worklist", "--mpps", "--dose-report", "end", "--commitment", "0", "--kind", "enhanced_xa"]
+    with archive(dicom) as images:
+        done = call("carm", "--to", f"127.0.0.1:{dicom}", *options)
+    assert images[-2:] == ["Enhanced XA Image Storage", "X-Ray Radiation Dose SR Storage"]
+    said = {line["what"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert {what for what, line in said.items() if line.get("offered") is False} == {"n_create", "n_set", "commitment"}
+    assert said["c_find"]["reason"] == "no presentation context accepted"
+    assert (done.returncode, done.stderr) == (1, ""), "this room only stores"
+
+
 def test_list() -> None:
     done = call("list")
     assert done.returncode == 0
     assert "lumbar_interlaminar" in done.stdout and "ge_dri" in done.stdout
+    assert "wrong_patient" in done.stdout and "dose_report fault=comma" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "--scenario", "nothing", "--ports", "/tmp"], "one of lumbar_interlaminar, quick"),
+        (["run", "--scenario", "nothing", "--ports", "/tmp"], "one of carm_faults, lumbar_interlaminar, quick"),
         (["run", "--ports", "/tmp", "--carm", "here"], "HOST:PORT"),
         (["run", "--ports", "/tmp", "--faults", "gremlins=3"], "noise"),
         (["device", "toaster", "--port", "/tmp/x"], "toaster"),

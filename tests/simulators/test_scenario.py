@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulators import scenario
+from simulators.carm.carm import FAULTS
 from simulators.carm.phantom import skin_to_target_mm
 from simulators.scenario import Scenario, ScenarioError
 
@@ -40,7 +41,8 @@ say = "hello"
 @pytest.mark.parametrize("name", scenario.names())
 def test_the_library_is_sound(name: str) -> None:
     loaded = scenario.load(name)
-    assert loaded.steps[0].do == "start" and loaded.steps[-1].do == "end"
+    staff = [step.do for step in loaded.steps if step.who == "staff" and step.do != "order"]
+    assert staff[0] == "start" and staff[-1] == loaded.steps[-1].do == "end"
     assert {device.kind for device in loaded.devices} >= {"ge_dri", "new_era", "carm"}
 
 
@@ -76,6 +78,20 @@ def test_the_needle_goes_in_step_by_step_and_reaches_the_target(lumbar: Scenario
     assert {step.params.get("view") for step in lumbar.steps if step.who == "carm"} >= {"ap", "lateral"}
 
 
+def test_the_worklist_is_asked_before_the_case_and_everything_is_closed_after_it(lumbar: Scenario) -> None:
+    course = [(step.who, step.do) for step in lumbar.steps]
+    wanted = [("staff", "order"), ("carm", "worklist"), ("staff", "start"), ("carm", "end_case"), ("staff", "end")]
+    assert [step for step in course if step in wanted] == wanted
+
+
+def test_everything_that_can_go_wrong_with_the_c_arm_does() -> None:
+    faults = scenario.load("carm_faults")
+    done = {f"{step.do} {key}={value}" for step in faults.steps for key, value in step.params.items()}
+    done |= {step.do for step in faults.steps}
+    done |= {f"{key}={value}" for device in faults.devices for key, value in device.settings.items()}
+    assert set(FAULTS) - done == {"dose_report=continued"}, "one C-arm cannot be set both ways"
+
+
 def test_parameters_of_a_step_are_kept() -> None:
     (step,) = scenario.parse(GOOD, "good.toml").steps
     assert (step.who, step.do, step.params, step.say) == ("pump-1", "program", {"rate_ml_min": 5}, "hello")
@@ -93,6 +109,13 @@ def test_parameters_of_a_step_are_kept() -> None:
         ('id = "pump-1"', 'id = "carm"', "good.toml:13: [[device]] id 'carm'"),
         ('id = "pump-1"', 'id = "pump/1"', "good.toml:10: [[device]] id 'pump/1'"),
         ("matrix = 64", "matrics = 64", "good.toml:13: carm: matrics is unknown"),
+        ("matrix = 64", 'dose_report = "often"', "good.toml:13: carm: dose_report 'often' is not 'none' or 'end' or"),
+        (
+            "matrix = 64",
+            'dose_report_fault = "odd"',
+            "good.toml:13: carm: dose_report_fault 'odd' is not 'text_for_num' or 'comma'",
+        ),
+        ("matrix = 64", "mpps = 1", "good.toml:13: carm: mpps 1 is not true or false"),
         ("matrix = 64", 'matrix = "64"', "good.toml:13: carm: matrix '64' is not a whole number"),
         ('who = "pump-1"', 'who = "pump"', "good.toml:17: step 1: who 'pump' is unknown; one of staff, patient"),
         ('do = "program"', 'do = "fly"', "good.toml:17: step 1: pump-1 cannot 'fly'; one of clear_occlusion"),
@@ -120,7 +143,7 @@ def test_every_mistake_at_once() -> None:
 
 
 def test_a_name_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="one of lumbar_interlaminar, quick"):
+    with pytest.raises(ScenarioError, match="one of carm_faults, lumbar_interlaminar, quick"):
         scenario.load(str(tmp_path / "nothing.toml"))
 
 

@@ -149,6 +149,32 @@ async def test_a_case_over_nats(port: int, free_port: Callable[[], int], tmp_pat
         await a_whole_case(port)
 
 
+async def test_orders(program: str, port: int, tmp_path: Path) -> None:
+    with mosquitto(program, tmp_path, port):
+        async with recorder(port) as got, console(port) as (staff, _):
+            for action, params in (
+                ("order", {"order": "7", "accession": "A-7", "modality": "RF", "scheduled_at": "2026-11-23T09:30"}),
+                ("order", {"order": "8", "name": "OTHER^NAME", "patient_id": "SIM-8", "procedure": "Facet joint"}),
+                ("start", {"order": "7"}),
+                ("withdraw_order", {"order": "8"}),
+            ):
+                await asyncio.wait_for(staff.do(action, **params), 10)
+    own, others, start, withdrawn = (request for _, request in got)
+    assert own["order"] == {
+        "id": "7",
+        "identity": {"name": "DEMO^ESI", "id": "SIM-4711", "birth_date": "1961-04-12"},
+        "sex": "F",
+        "accession": "A-7",
+        "procedure": "ESI L4/5",
+        "modality": "RF",
+        "scheduled_at": "2026-11-23T09:30",
+    }
+    assert others["order"]["identity"] == {"name": "OTHER^NAME", "id": "SIM-8"} and "sex" not in others["order"]
+    assert start["order"] == "7" and "identity" not in start and "procedure" not in start
+    assert withdrawn["order"] == "8"
+    assert [name for name, _ in got] == ["order", "order", "start", "withdraw_order"]
+
+
 async def test_a_command_keeps_its_id_until_it_is_answered(program: str, port: int, tmp_path: Path) -> None:
     def third_time(n: int, name: str, request: dict[str, Any]) -> list[dict[str, Any]]:
         return agree(n, name, request) if n == 3 else []
@@ -204,5 +230,5 @@ async def test_unknown_commands_and_urls_are_named() -> None:
     with pytest.raises(ValueError, match="mqtt://host:port"):
         Staff("http://x", "r", ScenarioClock(), TruthLog(), actor="a", identity=IDENTITY, procedure="p")
     staff = Staff("mqtt://x", "r", ScenarioClock(), TruthLog(), actor="a", identity=IDENTITY, procedure="p")
-    with pytest.raises(ValueError, match="one of end, note, phase, start"):
+    with pytest.raises(ValueError, match="one of end, note, order, phase, start, withdraw_order"):
         await staff.do("dance")
