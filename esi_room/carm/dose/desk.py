@@ -4,6 +4,8 @@ Rules of this file:
 - Into the record that the object or step is in, in the same turn of the event loop: no other record can come between.
 - The ledger is the open record's. A record that opens begins a new one; after a restart it is made again from the
   record's own entries, and so is what was raised.
+- What came too late for its own record (an image by its time, a step by its beginning, a report by its study) has its
+  entry, which names that record, and no part in this one's total.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from esi_room.carm.dose import levels
+from esi_room.carm.dose.homes import Homes
 from esi_room.carm.dose.ledger import Ledger, Origin
 from esi_room.carm.scan import entries
 from esi_room.carm.settings import DoseLevels
@@ -35,11 +38,13 @@ class DoseDesk:
         self._record: str | None = None
         self._ledger = Ledger()
         self._raised: set[str] = set()
+        self._homes = Homes()
 
     async def begin(self) -> None:
         """Take up the open record where it was left."""
         record = self._journal.record
         self._ledger, self._raised = await asyncio.to_thread(_left, self._journal.root, record)
+        self._homes = await asyncio.to_thread(Homes.of, self._journal.root)
         self._record = record
 
     def on_image(self, image: CarmImage, receipt: Receipt, report: DoseReport | None) -> Receipt:
@@ -52,20 +57,29 @@ class DoseDesk:
         # What came in another record is that record's; what came in this one may still lack its entry (a crash).
         here = image.duplicate_of is None or image.duplicate_of.record == receipt.record
         if report is not None and here:
-            origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq, image.taken_in)
+            late = image.taken_in or self._homes.elsewhere(image.study_uid, receipt.record)
+            origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq, late)
             said = ledger.add(report, "dose report", origin)
+        elif image.taken_in is None:
+            self._came(image.study_uid, receipt, image.sop_class_uid)
         return receipt if said is None else self._write(said)
 
     def on_step(self, step: Step, receipt: Receipt, began_in: str) -> Receipt:
         """The entry `receipt` of an MPPS message was just appended, of a step that began in the record `began_in`: the
         dose is that record's. As `on_image`."""
-        if step.dose is None:
-            return receipt
         study_uid = step.study_uids[0] if step.study_uids else None
         late = None if began_in == receipt.record else began_in
+        if late is None:
+            self._came(study_uid, receipt)
+        if step.dose is None:
+            return receipt
         origin = Origin(step.sop_instance_uid, study_uid, receipt.seq, late)
         said = self._ledger_of(receipt.record).add(step.dose, "mpps", origin)
         return receipt if said is None else self._write(said)
+
+    def _came(self, study_uid: str | None, receipt: Receipt, sop_class_uid: str = "") -> None:
+        if self._journal.kind == "procedure":
+            self._homes.came(study_uid, receipt.record, sop_class_uid)
 
     def _ledger_of(self, record: str) -> Ledger:
         if record != self._record:

@@ -32,12 +32,12 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from esi_room.carm.dose import item
+from esi_room.carm.dose.homes import STRUCTURED_REPORTS
 from esi_room.carm.dose.units import Dimension, times
 from esi_room.carm.shapes import DoseReport
 from esi_room.clock import NS, Clock
 from esi_room.events import IrradiationEvent
 
-STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 DOSE_REPORTS = (STRUCTURED_REPORTS + "67", STRUCTURED_REPORTS + "76")
 # An event is 5 to 10 KB; a C-arm's longest case has some hundred. pydicom reads 4 MiB in a second or two, and the
 # listener's other threads wait for half of that.
