@@ -242,9 +242,10 @@ class OrdersRead(Reply, frozen=True):
 
 
 class Show(Message, frozen=True):
-    """Make a JPEG of the Part 10 file `path`."""
+    """Make a JPEG of the Part 10 file `path`: of frame number `frame` (from 1), or of the last one."""
 
     path: str
+    frame: int | None = None
 
 
 class Shown(Message, frozen=True):
