@@ -4,6 +4,10 @@ service     in the daemon: starts and restarts the listener's process, answers i
 keeper      in the daemon: a received object goes into the open record, then the C-arm is answered
 index       in the daemon: which SOP Instance UIDs the room holds already
 previewer   in the daemon: the last image as JPEG, made by a process of its own
+steps       in the daemon: performed procedure steps (MPPS), and what they make of the procedure
+patients    in the daemon: whether what comes is of the patient expected; identity: how two are compared
+cases       what the procedure and the worklist must offer to these
+scan        reading the journals back by type of entry
 orders      in the daemon: the order book, what is scheduled; order_sources: the folder and the hospital fill it
 child       in the daemon: starting those two processes, and talking to them
 ---

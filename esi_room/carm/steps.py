@@ -29,7 +29,7 @@ import structlog
 from msgspec.structs import replace
 
 from esi_room.carm.cases import Cases, Orders
-from esi_room.carm.identity import identity_of
+from esi_room.carm.identity import Verdict, identity_of
 from esi_room.carm.keeper import SOURCE
 from esi_room.carm.patients import Patients
 from esi_room.carm.scan import entries
@@ -172,21 +172,42 @@ class Steps:
     async def _keep(
         self, message: StepCreated | StepChanged, kind: Literal["create", "set"], order: Order | None
     ) -> tuple[Receipt, Known]:
+        """Append the entry; what was appended last for it, and the step as it is now."""
         step, digest = message.step, sha256(message.dataset)
         record = await self._keep_dataset(digest, message.dataset)
         # No await from here to the append: the record is still the one that holds the data set.
+        known = self._after(step, record, order)
+        verdict = self._patients.judge(step.patient, record, order)
+        payload = self._entry(message, kind, digest, known, verdict)
+        device_time = step.started if kind == "create" else step.ended
+        event = Event(source=SOURCE, data=payload, received=message.at, device_time=device_time)
+        receipt = self._journal.append(event)
+        self._known[step.sop_instance_uid] = known
+        self._patients.alert(payload, receipt)
+        of_study = () if known.study_uid is None else (known.study_uid,)
+        return self._on_step(replace(step, study_uids=of_study), receipt, known.record), known
+
+    def _after(self, step: Step, record: str, order: Order | None) -> Known:
+        """What is known of the step once the message is kept in `record`."""
+        status = step.status or IN_PROGRESS
         before = self._known.get(step.sop_instance_uid)
+        if before is not None:
+            return before._replace(status=status)
         named = order.id if order is not None else next(iter(step.orders), None)
-        known = Known(
-            status=step.status or IN_PROGRESS,
-            record=before.record if before else record,
-            order=before.order if before else named,
-            study_uid=before.study_uid if before else next(iter(step.study_uids), None),
-        )
+        return Known(status, record, named, next(iter(step.study_uids), None))
+
+    def _entry(
+        self,
+        message: StepCreated | StepChanged,
+        kind: Literal["create", "set"],
+        digest: str,
+        known: Known,
+        verdict: Verdict,
+    ) -> CarmMpps:
+        step = message.step
         missing = [image.sop_instance_uid for image in step.images if not self._holds(image.sop_instance_uid)]
         cut = () if len(missing) <= MAX_MISSING else (f"{len(missing)} images are missing",)
-        verdict = self._patients.judge(step.patient, record, order)
-        payload = CarmMpps(
+        return CarmMpps(
             sop_instance_uid=step.sop_instance_uid,
             status=known.status,
             message=kind,
@@ -204,13 +225,6 @@ class Steps:
             discontinuation_reason=step.discontinuation_reason,
             problems=step.problems + cut,
         )
-        device_time = step.started if kind == "create" else step.ended
-        event = Event(source=SOURCE, data=payload, received=message.at, device_time=device_time)
-        receipt = self._journal.append(event)
-        self._known[step.sop_instance_uid] = known
-        self._patients.alert(payload, receipt)
-        of_study = () if known.study_uid is None else (known.study_uid,)
-        return self._on_step(replace(step, study_uids=of_study), receipt, known.record), known
 
     async def _keep_dataset(self, digest: str, octets: bytes) -> str:
         """`private/<digest>.mpps` of the open record, durable; the record's id, which is still the open one."""

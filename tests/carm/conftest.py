@@ -130,11 +130,21 @@ def run() -> Callable[..., Awaitable[tuple[int, str]]]:
     return program
 
 
-@pytest.fixture(scope="session")
-def scu() -> ModuleType:
-    """The C-arm for tests, `scu.py` beside this file."""
-    spec = importlib.util.spec_from_file_location("scu", Path(__file__).with_name("scu.py"))
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def scu() -> ModuleType:
+    """The C-arm for tests, `scu.py` beside this file."""
+    return _beside("scu")
+
+
+@pytest.fixture(scope="session")
+def mpps() -> ModuleType:
+    """Its procedure steps, `mpps.py` beside this file."""
+    return _beside("mpps")
