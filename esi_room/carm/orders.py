@@ -104,9 +104,9 @@ class OrderBook:
         self._disk = Disk()
         self._one_at_a_time = asyncio.Lock()
         self._opened = asyncio.Event()
-        self._book = _load(self._path)
+        self._book = self._kept = _load(self._path)
         self._offered: tuple[Order, ...] = self._due()
-        journal.at_opening(self._opened.set)
+        journal.at_opening(self._on_opening)
 
     # --- what others ask ------------------------------------------------------------------------------------
 
@@ -220,6 +220,11 @@ class OrderBook:
                 continue
             self._opened.clear()
 
+    def _on_opening(self) -> None:
+        """A record was opened. It counts at once; `run` makes it durable."""
+        self._count(self._settled(self._book))
+        self._opened.set()
+
     def _settled(self, book: _Book) -> _Book:
         """The book as the open record and the hour have it: a procedure uses the order chosen for it, the standby
         record after it has none."""
@@ -277,13 +282,14 @@ class OrderBook:
 
     async def _keep(self, book: _Book) -> None:
         """Make `book` durable, then the one that counts. RecordError where the disk does not take it."""
-        if book != self._book:
+        if book != self._kept:
             octets = msgspec.json.encode(book)
             try:
                 await asyncio.to_thread(self._disk.make_directory, self._path.parent)
                 await asyncio.to_thread(self._disk.write_file, self._path, octets)
             except OSError as error:
                 raise RecordError(f"the worklist cannot be kept: {error.strerror or error}") from error
+            self._kept = book
         self._count(book)
 
     async def _keep_anyway(self, book: _Book) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from esi_room.carm.caller import folder
 from esi_room.carm.caller.entity import UnavailableError
 from esi_room.carm.settings import Hospital
 from esi_room.carm.wire import OrdersRead, ReadFolder
-from esi_room.commands import Identity
+from esi_room.commands import Identity, Order
 
 TODAY = f"{datetime.now():%Y%m%d}"
 
@@ -366,3 +367,13 @@ async def test_a_c_arm_gets_the_hospitals_item_as_the_hospital_has_it(open_room,
         assert code == 0, said
         answer = dcmread(tmp_path / "out" / "rsp0001.dcm")
         assert (answer.PatientWeight, answer.Allergies, answer.PatientName) == (71.5, "Latex", "Doe^Jane")
+
+
+def test_the_example_is_an_order_with_every_field(tmp_path):
+    example = (Path(__file__).parents[2] / "config" / "order.toml").read_text()
+    (tmp_path / "as_it_is.toml").write_text(example)
+    (tmp_path / "whole.toml").write_text(re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE))
+    found = read(tmp_path)
+    assert found.problems == {} and len(found.orders) == 2
+    unset = {name for name in Order.__struct_fields__ if getattr(found.orders[1], name) is None}
+    assert unset == {"dataset"}

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pynetdicom.association
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -236,6 +237,13 @@ async def test_a_query_of_another_service_is_refused_with_words_and_an_entry(roo
     assert "Query/Retrieve" in entry["reason"] and "Secret" not in str(room.lines())
 
 
+async def test_an_identifier_that_cannot_be_read_is_refused_with_words_and_an_entry(room, monkeypatch):
+    monkeypatch.setattr(pynetdicom.association, "encode", lambda *_: b"\x10\0\x30\x10DS\x08\0Doe^Jane")
+    answers = await asyncio.to_thread(_find, room.port, _keys(PatientID=""))
+    assert [status for status, _ in answers] == [0xC000]
+    assert "Doe" not in str(await room.entry("carm.association", reason="C-FIND answered"))
+
+
 async def test_more_matches_than_the_limit_end_in_out_of_resources(room, scu):
     await place(room, *(order(n) for n in range(205)))
     answers = await asyncio.to_thread(_find, room.port, _keys(PatientID=""))
@@ -248,6 +256,24 @@ async def test_the_peer_can_cancel(room):
     answers = await asyncio.to_thread(_find, room.port, _keys(PatientID="", ScheduledProcedureStepSequence=[]), True)
     assert answers[-1][0] == 0xFE00
     assert len(answers) < 150
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        '{"00100020": {"vr": "LO", "Value": [3]}, "00101030": {"vr": "DS", "Value": ["heavy"]}}',
+        '{"00100010": {"vr": "PN", "Value": ["x"]}, "0020000D": {"vr": "UI", "Value": [{"a": 1}]}}',
+        '{"00400100": {"vr": "SQ", "Value": [3]}, "00080005": {"vr": "CS", "Value": ["KLINGON"]}}',
+        '{"00400100": {"vr": "SQ", "Value": [{"00080060": {"vr": "CS", "Value": [null, 7]}}]}}',
+        '{"00400100": {"vr": "LO", "Value": ["x"]}, "00100030": {"vr": "DA", "BulkDataURI": "http://x"}}',
+        '{"00101000": {"vr": "LO", "Value": [["a"]]}, "00100040": {"vr": "CS", "InlineBinary": "AAAA"}}',
+    ],
+)
+async def test_an_order_with_a_data_set_of_nonsense_hides_no_other(room, ask, dataset):
+    await place(room, order(1, dataset=dataset), order(2))
+    got, said = await ask(room, *RETURN_KEYS, "(0010,1000)")
+    names = [str(each.PatientName) for each in got]
+    assert len(names) == 2 and names[1] == "Doe^Jane", said
 
 
 async def test_the_offer_outlives_the_listener(room, ask):

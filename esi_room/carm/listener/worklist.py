@@ -24,10 +24,12 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
+from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
 from esi_room.carm import items
@@ -81,8 +83,7 @@ class Worklist:
         """One C-FIND: its pending responses, and the last one unless that is 0000."""
         association = event.assoc
         try:
-            keys = matching.read(event.identifier)
-            asked = event.identifier.get("SpecificCharacterSet")
+            keys, asked = _read(event)
         except BadQuery as bad:
             self._say(association, bad.status, str(bad))
             yield _failed(bad.status, str(bad)), None
@@ -117,13 +118,31 @@ class Worklist:
         hands every C-STORE its answer."""
         made, made_items = self._made
         if made is not offer:
-            made_items = [items.item(order) for order in sorted(offer.orders, key=_when)]
+            made_items = [_item(order) for order in sorted(offer.orders, key=_when)]
             self._made = offer, made_items
         return made_items
 
     def _say(self, association: Any, status: int, reason: str) -> None:
         called = str(association.acceptor.ae_title)
         self._knocks.say("failed", association.peer, called, f"C-FIND answered {status:04X}: {reason}")
+
+
+def _read(event: Any) -> tuple[tuple[Key, ...], Any]:
+    """The query's keys, and the character set that whoever asks writes in."""
+    try:
+        identifier = event.identifier
+        asked = identifier.get("SpecificCharacterSet")
+    except Exception as error:  # pynetdicom's and pydicom's, whatever they stumble over
+        reason = f"the identifier cannot be read ({type(error).__name__})"
+        raise BadQuery(matching.UNABLE_TO_PROCESS, reason) from error
+    return matching.read(identifier), asked
+
+
+def _item(order: Order) -> Dataset:
+    """Its item; of its plain fields alone where a console gave it a data set that cannot be written to a peer."""
+    item = items.item(order)
+    whole = encode(item, True, True) and encode(item, False, True)
+    return item if whole else items.item(replace(order, dataset=None))
 
 
 def _let_out(association: Any) -> None:
