@@ -1,17 +1,15 @@
 """A received object goes into the record. Runs in the daemon.
 
     the file lies in `incoming/`, in nobody's record
-    -> linked as `frames/<sha256>.dcm` into the open record, file fsynced
-    -> entry `carm.image`, durable (the journal's COMMIT POINT), and beside that the directory fsynced
-    -> both done, and only then: 0000
+    -> linked as `frames/<sha256>.dcm` into the open record, file and directory fsynced
+    -> entry `carm.image`, durable (the journal's COMMIT POINT)
+    -> only then 0000
 
-The listener links and fsyncs, and says into which record. Where it could not (no such directory yet, the name is
-taken) or another record has been opened since, it is done here, the directory's fsync included.
+The listener links and fsyncs, beside reading the header, and says into which record. Where it could not (there is no
+such directory yet, the name is taken) or another record has been opened since, it is done here.
 
-A crash between two of these steps leaves a file that no entry names, or an entry whose file is there; never an
-acknowledgement without its entry. The fsync of a file just linked commits its name along with its octets on ext4, XFS
-and btrfs, so that an entry has its file even before the directory's fsync is done. On a file system that does not, a
-loss of power in these 0.2 ms leaves an entry, never acknowledged, whose file `verify` then misses by name.
+A crash between two of these steps leaves a file that no entry names, or an entry whose file is there; never an entry
+without its file, and never an acknowledgement without its entry.
 
 The same SOP instance UID again: with the same content an entry says so and no second file is made in the same record;
 with other content both are kept and an alert names them. What "the same content" is, the file's digest

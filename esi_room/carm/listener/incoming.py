@@ -117,13 +117,12 @@ class Incoming(io.BytesIO):
         return True
 
     def sync(self) -> None:
-        """Octets, size and the name that `link` gave are durable, by one commit of the file system's log where it is
-        one of ext4, XFS or btrfs. OSError where the disk fails: what an fsync fails for is lost, though the next one
-        may not say so."""
+        """The octets are durable. After the link, not before: the file system's log then commits octets, size and name
+        at one go. OSError where the disk fails: what an fsync fails for is lost, though the next may not say so."""
         os.fsync(self._fd)
 
     def sync_name(self) -> None:
-        """The name is durable on any file system."""
+        """The name that `link` gave is durable. Beside `sync` it costs nothing: both wait for the same commit."""
         if self._name is not None:
             sync_directory(self._name.parent)
 

@@ -1,9 +1,8 @@
 """C-STORE (PS3.4 annex B). Runs in the listener's process, in the thread of the association.
 
     octets arrive -> Incoming (file, digest)
-    -> linked into the open record, octets and name fsynced; beside that the header is read
-    -> Received to the daemon: journal line durable; beside that the directory is fsynced
-    -> both done: status to the C-arm
+    -> linked into the open record, file and directory fsynced; beside that the header is read
+    -> Received to the daemon: journal line durable -> Answer -> status to the C-arm
 
 Where the listener cannot link (the record was opened a moment ago, the name is taken), the daemon does: see `keeper`.
 
@@ -73,8 +72,8 @@ class Storage:
         self._incoming, self._limits, self._clock = incoming, limits, clock
         self._knocks, self._ask = knocks, ask
         self._numbers = itertools.count(1)
-        # What can be done while an association waits for the disk or the daemon: one thing each at a time.
-        self._beside = ThreadPoolExecutor(limits.associations, thread_name_prefix="beside")
+        # What is done while an association waits for the disk: two things each.
+        self._beside = ThreadPoolExecutor(2 * limits.associations, thread_name_prefix="beside")
 
     def begin(self, context: PresentationContext, request: StoreRequest, problem: str | None = None) -> Incoming:
         """The request's command set is whole; its data set follows. `problem`: why it is not to be kept."""
@@ -102,31 +101,23 @@ class Storage:
         return SUCCESS
 
     def _store(self, association: RoomAssociation, arrived: Arrival) -> None:
-        request, context, received = arrived
-        if request.sop_class_uid != str(context.abstract_syntax):
-            raise Refusal(CLASS_NOT_SUPPORTED, "another SOP class than the presentation context's")
-        if _UID.fullmatch(request.sop_instance_uid) is None:
-            raise Refusal(INVALID_INSTANCE, "the SOP instance UID is no UID")
-        if received is None:
-            raise Refusal(CANNOT_UNDERSTAND, "no data set came")
-        if received.problem is not None:
-            raise Refusal(OUT_OF_RESOURCES, received.problem)
+        request, context, _ = arrived
+        received = _acceptable(arrived)
+        syntax = str(context.transfer_syntax[0])
         into = self.into
-        linked = into is not None and received.link(Path(into.frames))
-        reading = self._beside.submit(self._read, association.peer, request, str(context.transfer_syntax[0]), received)
-        try:
-            if linked:
-                received.sync()
-            question = reading.result()
-        except (OSError, Refusal):
-            received.unlink()
-            raise
-        if into is None or not linked:
-            self._asked(question)
+        if into is None or not received.link(Path(into.frames)):
+            self._asked(self._read(association.peer, request, syntax, received))
             return
         naming = self._beside.submit(received.sync_name)
-        self._asked(replace(question, linked=into.record))
+        reading = self._beside.submit(self._read, association.peer, request, syntax, received)
+        received.sync()
         naming.result()
+        try:
+            question = reading.result()
+        except Refusal:
+            received.unlink()
+            raise
+        self._asked(replace(question, linked=into.record))
 
     def _asked(self, question: Received) -> None:
         answer = self._ask(question)
@@ -166,3 +157,17 @@ class Storage:
     def _say(self, association: RoomAssociation, reason: str, status: int) -> None:
         called = str(association.acceptor.ae_title)
         self._knocks.say("failed", association.peer, called, f"C-STORE answered {status:04X}: {reason}")
+
+
+def _acceptable(arrived: Arrival) -> Incoming:
+    """The object, or the Refusal that needs no look into it."""
+    request, context, received = arrived
+    if request.sop_class_uid != str(context.abstract_syntax):
+        raise Refusal(CLASS_NOT_SUPPORTED, "another SOP class than the presentation context's")
+    if _UID.fullmatch(request.sop_instance_uid) is None:
+        raise Refusal(INVALID_INSTANCE, "the SOP instance UID is no UID")
+    if received is None:
+        raise Refusal(CANNOT_UNDERSTAND, "no data set came")
+    if received.problem is not None:
+        raise Refusal(OUT_OF_RESOURCES, received.problem)
+    return received
