@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -18,10 +18,11 @@ from esi_room.carm import CarmService, Preview
 from esi_room.carm.keeper import SOURCE as CARM_SOURCE
 from esi_room.clock import Clock, SystemClock
 from esi_room.clockwatch import ClockWatch
-from esi_room.config import Carm, Device, RoomConfig
+from esi_room.commands import End, EnterPhase, Note, PlaceOrder, Start, WithdrawOrder
+from esi_room.config import Device, RoomConfig
 from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
 from esi_room.outputs.broker import EmbeddedBroker
-from esi_room.outputs.commands import Commands
+from esi_room.outputs.commands import Commands, Handler
 from esi_room.outputs.publisher import Publisher, PublisherSettings
 from esi_room.procedure.desk import Desk
 from esi_room.record.journal import Identity, Journal
@@ -70,12 +71,13 @@ class Room:
             journal.at_opening(station.say_again)
         desk = Desk(journal, self._clock)
         await desk.resume()
-        publisher = self._publisher(journal, desk)
+        carm = self._carm(journal, desk, lambda made: publisher.set_image(made.jpeg, made.sha256, made.reason))
+        publisher = self._publisher(journal, desk, carm)
         desk.tell_identity(publisher.set_identity)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
-        if self._configuration.carm is not None:
-            carm = self._carm(journal, self._configuration.carm, publisher)
+        if carm is not None:
+            desk.use_worklist(carm.orders)
             journal.at_opening(carm.say_again)
             observers.append(carm.run())
         async with asyncio.TaskGroup() as group:
@@ -102,8 +104,16 @@ class Room:
             listen_only=device.listen_only,
         )
 
-    def _publisher(self, journal: Journal, desk: Desk) -> Publisher:
-        commands = Commands(journal, {"start": desk.start, "phase": desk.enter, "note": desk.note, "end": desk.end})
+    def _publisher(self, journal: Journal, desk: Desk, carm: CarmService | None) -> Publisher:
+        handlers: dict[str, Handler] = {
+            Start.NAME: desk.start,
+            EnterPhase.NAME: desk.enter,
+            Note.NAME: desk.note,
+            End.NAME: desk.end,
+        }
+        if carm is not None:
+            handlers |= {PlaceOrder.NAME: carm.orders.place, WithdrawOrder.NAME: carm.orders.withdraw}
+        commands = Commands(journal, handlers)
         settings = PublisherSettings(
             room=self._configuration.room.id,
             broker=broker_settings(self._configuration, os.environ),
@@ -113,11 +123,11 @@ class Room:
         )
         return Publisher(journal, settings, self._clock, commands=commands)
 
-    def _carm(self, journal: Journal, carm: Carm, publisher: Publisher) -> CarmService:
-        def shown(preview: Preview) -> None:
-            publisher.set_image(preview.jpeg, preview.sha256, preview.reason)
-
-        return CarmService(carm_settings(carm), journal, self._clock, on_preview=shown)
+    def _carm(self, journal: Journal, desk: Desk, on_preview: Callable[[Preview], None]) -> CarmService | None:
+        carm = self._configuration.carm
+        if carm is None:
+            return None
+        return CarmService(carm_settings(carm), journal, self._clock, on_preview=on_preview, cases=desk)
 
     async def _keep_standby_short(self, journal: Journal) -> None:
         while True:
