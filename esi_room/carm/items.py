@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -96,6 +97,19 @@ def _fill(dataset: Dataset, **values: str | None) -> None:
     for keyword, value in values.items():
         if value and not text_of(dataset, keyword):
             setattr(dataset, keyword, value)
+
+
+def fresh(dataset: Dataset) -> Dataset:
+    """A copy that can be written: pydicom's names keep the octets of the first character set they were written in."""
+    out = Dataset()
+    for element in dataset:
+        if element.VR == "SQ":
+            out.add_new(element.tag, "SQ", Sequence([fresh(each) for each in element.value or ()]))
+        elif element.VR == "PN":
+            out.add_new(element.tag, "PN", [str(each) for each in _values(element.value)] or None)
+        else:
+            out.add(copy(element))
+    return out
 
 
 def write_in(dataset: Dataset, asked: Any) -> None:
@@ -232,7 +246,7 @@ def _json(dataset: Dataset, step: Dataset) -> str | None:
 
 def _kept(dataset: Dataset, depth: int = 0) -> Dataset:
     """A copy of what an item may have."""
-    copy = Dataset()
+    kept = Dataset()
     for tag in list(dataset.keys()):
         if tag.is_private or tag.element == 0 or not dictionary_has_tag(tag):
             continue
@@ -244,10 +258,10 @@ def _kept(dataset: Dataset, depth: int = 0) -> Dataset:
         if not known or (element.VR == "SQ" and depth >= MAX_DEPTH):
             continue
         if element.VR == "SQ":
-            copy.add_new(tag, "SQ", Sequence([_kept(each, depth + 1) for each in element.value]))
+            kept.add_new(tag, "SQ", Sequence([_kept(each, depth + 1) for each in element.value]))
         else:
-            copy.add(element)
-    return copy
+            kept.add(element)
+    return kept
 
 
 def text_of(dataset: Dataset, attribute: str | int) -> str | None:

@@ -195,6 +195,14 @@ async def test_an_order_of_plain_text_is_answered_in_the_asking_ones_set_or_utf8
     assert item.SpecificCharacterSet == answered
 
 
+async def test_one_asks_in_latin_the_next_in_unicode(room, ask):
+    await place(room, order(name="Müller^Jörg", physician="Weiß^Zoë"))
+    for character_set in ("ISO_IR 100", "ISO_IR 192", "ISO_IR 100"):
+        [item], _ = await ask(room, "ScheduledProcedureStepSequence", f"SpecificCharacterSet={character_set}")
+        assert item.SpecificCharacterSet == character_set
+        assert str(item.ScheduledProcedureStepSequence[0].ScheduledPerformingPhysicianName) == "Weiß^Zoë"
+
+
 async def test_an_ascii_item_names_no_character_set(room, ask):
     await place(room, order())
     [item], _ = await ask(room, "PatientName", "SpecificCharacterSet=ISO_IR 100")
@@ -237,11 +245,14 @@ async def test_a_query_of_another_service_is_refused_with_words_and_an_entry(roo
     assert "Query/Retrieve" in entry["reason"] and "Secret" not in str(room.lines())
 
 
-async def test_an_identifier_that_cannot_be_read_is_refused_with_words_and_an_entry(room, monkeypatch):
-    monkeypatch.setattr(pynetdicom.association, "encode", lambda *_: b"\x10\0\x30\x10DS\x08\0Doe^Jane")
+@pytest.mark.parametrize(("depth", "status"), [(20, 0xA900), (3000, 0xC000)])
+async def test_a_query_nested_without_end_is_refused_with_an_entry(room, monkeypatch, depth, status):
+    nested = b"\x40\0\0\1\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff" * depth
+    nested += b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0" * depth
+    monkeypatch.setattr(pynetdicom.association, "encode", lambda *_: nested)
     answers = await asyncio.to_thread(_find, room.port, _keys(PatientID=""))
-    assert [status for status, _ in answers] == [0xC000]
-    assert "Doe" not in str(await room.entry("carm.association", reason="C-FIND answered"))
+    assert [status for status, _ in answers] == [status]
+    assert await room.entry("carm.association", outcome="failed", reason=f"C-FIND answered {status:04X}")
 
 
 async def test_more_matches_than_the_limit_end_in_out_of_resources(room, scu):

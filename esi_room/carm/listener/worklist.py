@@ -111,7 +111,7 @@ class Worklist:
             if answer is not None:
                 if "SpecificCharacterSet" in item:
                     answer.SpecificCharacterSet = item.SpecificCharacterSet
-                yield answer, PENDING_UNSUPPORTED if matching.unsupported(keys, complete) else PENDING
+                yield items.fresh(answer), PENDING_UNSUPPORTED if matching.unsupported(keys, complete) else PENDING
 
     def _items(self, offer: Offer) -> list[Dataset]:
         """The offer as items, made at the first query after it changed: not in the thread that takes offers, which
@@ -141,8 +141,8 @@ def _read(event: Any) -> tuple[tuple[Key, ...], Any]:
 def _item(order: Order) -> Dataset:
     """Its item; of its plain fields alone where a console gave it a data set that cannot be written to a peer."""
     item = items.item(order)
-    whole = encode(item, True, True) and encode(item, False, True)
-    return item if whole else items.item(replace(order, dataset=None))
+    trial = items.fresh(item)
+    return item if encode(trial, False, True) else items.item(replace(order, dataset=None))
 
 
 def _let_out(association: Any) -> None:
