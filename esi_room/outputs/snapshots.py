@@ -135,7 +135,9 @@ class PumpsState(Snapshot, frozen=True):
 
 
 class ImageValue(Aged, frozen=True):
-    """The last new object that the C-arm sent; `seq` is its entry. Field names are those of `carm.image`."""
+    """The object that was taken last, of those that are this case's; `seq` is its entry.
+
+    Field names are those of `carm.image`."""
 
     seq: int
     sha256: str
