@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from esi_room.carm.listener.steps import parsed, read
+from esi_room.carm.listener.steps import MAX_ITEMS, parsed, read
 
 
 def test_a_name_is_decoded_by_the_data_sets_own_character_set(mpps):
@@ -58,3 +60,23 @@ def test_no_octets_make_the_reader_raise(mpps, noise, at):
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
         dataset, problem = parsed(octets[:at] + noise + octets[at:], syntax)
         assert read(dataset, "1.2.3", creating=True, problem=problem).sop_instance_uid == "1.2.3"
+
+
+def test_a_step_of_many_images_is_read_as_far_as_a_limit():
+    image = struct.pack("<HHI", 0xFFFE, 0xE000, 13) + struct.pack("<HH2sH", 0x0008, 0x1155, b"UI", 5) + b"1.2.3"
+    images = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 6000 * len(image)) + 6000 * image
+    series = struct.pack("<HHI", 0xFFFE, 0xE000, len(images)) + images
+    octets = struct.pack("<HH2sHI", 0x0040, 0x0340, b"SQ", 0, len(series)) + series
+    step = read(parsed(octets, ExplicitVRLittleEndian)[0], "1.2.3", creating=False)
+    assert 4000 < len(step.images) <= MAX_ITEMS
+    assert step.problems[-1] == f"only its first {MAX_ITEMS} items are read"
+
+
+@pytest.mark.parametrize("levels", [100, 100_000])
+def test_sequences_in_sequences_end_somewhere(levels):
+    level = struct.pack("<HH2sHI", 0x0040, 0x0340, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
+    dataset, problem = parsed(levels * level, ExplicitVRLittleEndian)
+    assert problem is not None
+    assert read(dataset, "1.2.3", creating=False, problem=problem).images == ()

@@ -49,8 +49,10 @@ PROCESSING_FAILURE = 0x0110
 INVALID_INSTANCE = 0x0117
 RESOURCE_LIMITATION = 0x0213  # PS3.7 C.5.18: what A700 is to storage
 
-# Named in an entry's `missing` each; an ESI has a hundred, and 10,000 UIDs are 640 KB.
-MAX_IMAGES = 10_000
+# An ESI has a hundred images, of 110 bytes each here. Status, order and patient stand in front of them.
+MAX_READ_BYTES = 1 << 20
+# Items of sequences, one an image; reading one takes 50 us.
+MAX_ITEMS = 5_000
 MAX_COMMENT = 64  # value representation LO
 # PS3.5 section 9.1, without its ban on leading zeros, which real devices break.
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -120,7 +122,9 @@ class Steps:
             return Answer(id=0, status=INVALID_INSTANCE, comment="the SOP instance UID is no UID")
         octets, syntax = sent.getvalue() if sent else b"", str(event.context.transfer_syntax)
         try:
-            dataset, problem = parsed(octets, UID(syntax))
+            dataset, problem = parsed(octets[:MAX_READ_BYTES], UID(syntax))
+            if len(octets) > MAX_READ_BYTES:
+                problem = f"only the first {MAX_READ_BYTES >> 20} MiB are read"
             step = read(dataset, uid, creating=kind is StepCreated, problem=problem)
             whole = file_meta(MPPS, uid, syntax) + octets
             return self._ask(kind(id=0, peer=event.assoc.peer, at=at, step=step, dataset=whole))
@@ -173,8 +177,8 @@ class _Reader:
         images = tuple(self._images())
         problems = [] if problem is None else [problem]
         problems += self._rules_broken(status, creating=creating)
-        if len(images) > MAX_IMAGES:
-            problems.append(f"only the first {MAX_IMAGES} of {len(images)} images are named")
+        if len(self._looks) > MAX_ITEMS:
+            problems.append(f"only its first {MAX_ITEMS} items are read")
         step = Step(
             sop_instance_uid=uid,
             status=status,
@@ -185,7 +189,7 @@ class _Reader:
             orders=_texts(scheduled, "ScheduledProcedureStepID"),
             study_uids=_texts(scheduled, "StudyInstanceUID"),
             accessions=_texts(scheduled, "AccessionNumber"),
-            images=images[:MAX_IMAGES],
+            images=images,
             discontinuation_reason=self._reason(),
             patient=patient(top),
             dose=dose.report(self._dataset),
@@ -222,6 +226,8 @@ class _Reader:
 
     def _inside(self, look: Look, keyword: str) -> Iterator[Look]:
         for item in look.items(keyword):
+            if len(self._looks) > MAX_ITEMS:
+                return
             inner = Look(item)
             self._looks.append(inner)
             yield inner
