@@ -16,9 +16,10 @@ import click
 
 from simulators import scenario as scenarios
 from simulators.carm import dose_faults
-from simulators.carm.carm import FAULTS, CArm
+from simulators.carm.carm import CArm
 from simulators.carm.case import Identity
 from simulators.carm.encoders import TRANSFER_SYNTAXES
+from simulators.carm.faults import FAULTS
 from simulators.carm.phantom import skin_to_target_mm
 from simulators.clock import ScenarioClock
 from simulators.device import SerialDevice

@@ -6,7 +6,7 @@ Rules of this file:
 - With nothing configured it only stores images. A service that the room does not have is told in the truth log.
 - A case begins with the choice from the worklist, with `begin_case`, or with the first exposure; `end_case` closes it
   with what was configured: dose report, end of the performed procedure step, request for commitment.
-- Everything that can go wrong is asked for by name: FAULTS.
+- Everything that can go wrong is asked for by name: see `faults`.
 """
 
 from __future__ import annotations
@@ -33,26 +33,6 @@ from simulators.truth import TruthLog
 
 WORKLIST_PATIENCE_S, WORKLIST_RETRY_S = 10.0, 0.5  # then the patient is typed in
 DoseReports = Literal["none", "end", "cumulative", "continued"]
-
-
-def _first_line(described: object) -> str:
-    return (described.__doc__ or "").splitlines()[0].rstrip(".")
-
-
-FAULTS: Mapping[str, str] = {
-    "abort_mid_object": "the association breaks in the middle of the next object",
-    "resend": "the last object once more",
-    "same_uid_other_content": "another object under the last object's UID",
-    "wrong_patient": "images under somebody else's identity",
-    "wrong_ae": "a knock under an unknown AE title",
-    "set_clock": "the C-arm's clock is wrong, or is set",
-    "hold_images": "images stay on the C-arm until send_images or end_case",
-    "end_case mpps=never": "the performed procedure step is never ended",
-    "end_case mpps=twice": "the performed procedure step is ended twice",
-    "dose_report=cumulative": "a report after every run, each of everything so far",
-    "dose_report=continued": "a report after every run, each of what came since the last",
-    **{f"dose_report fault={fault}": _first_line(spoiler) for fault, spoiler in dose_faults.FAULTS.items()},
-}
 
 
 class CArm(Fluoroscope):
@@ -176,6 +156,13 @@ class CArm(Fluoroscope):
         """Send a dose report now, of everything so far or of what came since the last one."""
         self._report(self._case(), fault, since_last=since_last)
 
+    async def refuse_reports(self, *, reports: int = 1) -> None:
+        """The next so many reports of storage commitment are answered with a failure: the room has to come again."""
+        if self._commitment is None:
+            raise ValueError(f"{self.name} has no commitment_port")
+        self._commitment.refuse(reports)
+        self.note("refuse_reports_armed", reports=reports)
+
     async def hold_images(self) -> None:
         """Objects wait on the C-arm's disk from now on."""
         self.queue.hold()
@@ -291,6 +278,7 @@ class CArm(Fluoroscope):
         "begin_case": begin_case,
         "end_case": end_case,
         "dose_report": dose_report,
+        "refuse_reports": refuse_reports,
         "hold_images": hold_images,
         "send_images": send_images,
         "echo": echo,

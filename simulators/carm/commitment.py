@@ -31,6 +31,7 @@ from simulators.carm.scu import Job, Scu, expect_success
 
 REPORT_LIMIT_S = 30.0  # a room that has not reported by then is asked no more; real C-arms wait for hours
 ROUNDS = 3
+_SUCCESS, _PROCESSING_FAILURE = 0x0000, 0x0110
 _REQUEST, _ALL_COMMITTED = 1, 1  # Action Type ID, Event Type ID (PS3.4 J.3.2, J.3.3)
 
 
@@ -51,6 +52,7 @@ class Commitment:
         self._report_limit_s = report_limit_s
         self._awaited: dict[str, asyncio.Future[Report]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._refuse = 0
         entity = AE(scu.calling)
         entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
         entity.add_supported_context(Verification)
@@ -58,6 +60,10 @@ class Commitment:
         handlers = [(evt.EVT_N_EVENT_REPORT, self._reported)]
         self._server = entity.start_server((address, port), block=False, evt_handlers=handlers)  # type: ignore[arg-type]
         self.port: int = self._server.server_address[1] if self._server else port
+
+    def refuse(self, reports: int) -> None:
+        """Answer the next so many reports with a failure: the room has to come again."""
+        self._refuse = reports
 
     def close(self) -> None:
         """Listen no more."""
@@ -118,17 +124,21 @@ class Commitment:
         failed = {str(i.ReferencedSOPInstanceUID): int(i.FailureReason) for i in told.get("FailedSOPSequence", [])}
         committed = tuple(str(i.ReferencedSOPInstanceUID) for i in told.get("ReferencedSOPSequence", []))
         transaction_uid = str(told.get("TransactionUID", ""))
+        refused = self._refuse > 0
+        self._refuse -= refused
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._take, transaction_uid, Report(committed, failed), event.event_type)
-        return 0x0000, None
+            report = Report(committed, failed)
+            self._loop.call_soon_threadsafe(self._take, transaction_uid, report, event.event_type, refused)
+        return _PROCESSING_FAILURE if refused else _SUCCESS, None
 
-    def _take(self, transaction_uid: str, report: Report, event_type: int | None) -> None:
-        future = self._awaited.get(transaction_uid)
+    def _take(self, transaction_uid: str, report: Report, event_type: int | None, refused: bool) -> None:
+        future = None if refused else self._awaited.get(transaction_uid)
         awaited = future is not None and not future.done()
         self._note(
             "n_event_report",
             transaction_uid=transaction_uid,
             awaited=awaited,
+            refused=refused,
             all_committed=event_type == _ALL_COMMITTED,
             committed=len(report.committed),
             failed=dict(report.failed),

@@ -63,6 +63,7 @@ class Hospital:
         self.stored: list[Dataset] = []
         self.asked: list[Dataset] = []
         self.threads: list[threading.Thread] = []
+        self.answers: list[int] = []
 
     def find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         self.queries.append(event.identifier)
@@ -120,7 +121,12 @@ class Hospital:
         assert association.is_established
         try:
             instance = StorageCommitmentPushModelInstance
-            association.send_n_event_report(told, 2 if failed else 1, StorageCommitmentPushModel, instance)
+            for _ in range(3):  # until it is taken
+                arguments = told, 2 if failed else 1, StorageCommitmentPushModel, instance
+                status, _ = association.send_n_event_report(*arguments)
+                self.answers.append(status.Status)
+                if status.Status == 0x0000:
+                    break
         finally:
             association.release()
 
@@ -411,6 +417,20 @@ async def test_commitment_until_the_room_stands_for_everything(make: Make, port:
     assert [line["failed"] for line in carm.truth.of("carm", "n_event_report")] == [{first: 0x0112}] * doubtful + [{}]
 
 
+async def test_a_report_that_is_refused_comes_again(make: Make, port: int) -> None:
+    with Hospital().open(port) as hospital:
+        carm = make(commitment_port=0)
+        hospital.commitment_port = carm.commitment_port
+        async with running(carm):
+            await carm.do("refuse_reports", reports=2)
+            await carm.do("shot", fluoro_s=0)
+            await carm.do("end_case")
+            assert await carm.drain(15)
+    assert hospital.answers == [0x0110, 0x0110, 0x0000]
+    assert [line["refused"] for line in carm.truth.of("carm", "n_event_report")] == [True, True, False]
+    assert carm.truth.of("carm", "commitment")[0]["committed"] is True
+
+
 async def test_a_room_that_never_stands_for_one(make: Make, port: int) -> None:
     with Hospital(doubtful=99).open(port) as hospital:
         carm = make(commitment_port=0)
@@ -614,6 +634,7 @@ async def test_an_enhanced_run_tells_each_frames_moment(make: Make, port: int, s
         (["end_case"], "no case is open"),
         (["shot", "worklist"], "still open"),
         (["begin_case", "end_case", "end_case"], "no case is open"),
+        (["refuse_reports"], "no commitment_port"),
     ],
 )
 async def test_what_makes_no_sense_is_named(make: Make, actions: list[str], says: str) -> None:

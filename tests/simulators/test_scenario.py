@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulators import scenario
-from simulators.carm.carm import FAULTS
+from simulators.carm.faults import FAULTS
 from simulators.carm.phantom import skin_to_target_mm
 from simulators.scenario import Scenario, ScenarioError
 
