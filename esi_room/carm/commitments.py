@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Iterable
 from itertools import islice
 
-import msgspec
 import structlog
 from msgspec import Struct
 
@@ -29,7 +28,7 @@ from esi_room.carm.shapes import InstanceName
 from esi_room.carm.wire import Answer, CommitmentReported, Done, RequestCommitment
 from esi_room.clock import NS, Clock, parse_rfc3339
 from esi_room.errors import RecordError
-from esi_room.events import CarmCommitment, CarmForward, CarmImage, Entry, Event, InstanceRef, Payload
+from esi_room.events import CarmCommitment, CarmForward, CarmImage, Event, InstanceRef, Payload
 from esi_room.record.journal import Journal
 
 SUCCESS, INVALID_ARGUMENT, OUT_OF_RESOURCES = 0x0000, 0x0115, 0x0213
@@ -115,9 +114,7 @@ class Asker:
         again = {}
         for uid in said.failed.keys() & transaction.instances.keys() - self._committed:
             if said.failed[uid].startswith(_REFUSED):
-                self._asks.pop(
-                    uid, None
-                )  # never asked: the next start asks it, perhaps mended
+                self._asks.pop(uid, None)  # never asked: the next start asks it, perhaps mended
             elif self._asks.get(uid, 0) < MAX_ASKS:
                 again[uid] = transaction.instances[uid]
         if again:
@@ -257,11 +254,10 @@ class Commitments:
         if destination.id in self._askers:
             self._askers[destination.id].passed(image)
 
-    def remember(self, entry: Entry) -> None:
-        """An entry `carm.commitment` of the room's journals, oldest first."""
-        said = msgspec.json.decode(entry.data, type=CarmCommitment)
+    def remember(self, said: CarmCommitment, received: str) -> None:
+        """An entry of the room's journals, oldest first."""
         if said.by == "destination" and said.peer in self._askers:
-            self._askers[said.peer].remember(said, entry.received)
+            self._askers[said.peer].remember(said, received)
 
     async def run(self, index: Index) -> None:
         """Until cancelled."""

@@ -7,6 +7,9 @@ asked already.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+
+import msgspec
 
 from esi_room.carm.commitments import Asker, Commitments
 from esi_room.carm.forwarding import Courier
@@ -15,7 +18,7 @@ from esi_room.carm.outgoing import Outgoing
 from esi_room.carm.pledges import Pledges
 from esi_room.carm.scan import entries
 from esi_room.carm.settings import CarmSettings, Destination
-from esi_room.carm.wire import Answer, Asking, CommitmentReported
+from esi_room.carm.wire import Answer, Asking, CommitmentAsked, CommitmentReported
 from esi_room.clock import Clock
 from esi_room.events import CarmCommitment, CarmImage, Entry
 from esi_room.record.journal import Journal
@@ -26,7 +29,7 @@ class Dispatch:
     """`run` it in a task; `outgoing` is there for whoever else has something to ask of the caller's process."""
 
     def __init__(self, settings: CarmSettings, journal: Journal, clock: Clock) -> None:
-        self._journal = journal
+        self._journal, self._ready = journal, asyncio.Event()
         self.outgoing = Outgoing(settings, self._answer)
         self.pledges = Pledges(settings, journal, clock, self.outgoing)
         self.couriers = [
@@ -46,27 +49,43 @@ class Dispatch:
             group.create_task(self.outgoing.run())
             for courier in self.couriers:
                 await courier.begin()
-            for entry in await asyncio.to_thread(self._said):
-                self.pledges.remember(entry)
-                self.commitments.remember(entry)
+            for entry, said in await asyncio.to_thread(self._said):
+                self.pledges.remember(said)
+                self.commitments.remember(said, entry.received)
+            self._ready.set()
             group.create_task(self.pledges.run(index))
             group.create_task(self.commitments.run(index))
             for courier in self.couriers:
                 group.create_task(courier.run())
+
+    async def asked(self, message: CommitmentAsked) -> Answer:
+        """A peer asks the room to commit itself."""
+        await self._ready.wait()
+        return await self.pledges.asked(message)
+
+    async def reported(self, message: CommitmentReported) -> Answer:
+        """A destination answers the room."""
+        await self._ready.wait()
+        return await self.commitments.reported(message)
 
     def say_again(self) -> None:
         """Every destination's state once more, for a record just opened."""
         for courier in self.couriers:
             courier.say_again()
 
-    def _said(self) -> list[Entry]:
+    def _said(self) -> list[tuple[Entry, CarmCommitment]]:
+        """Every commitment entry of the room, oldest first."""
         root = self._journal.root
-        return [entry for record in records(root) for entry in entries(root, record, CarmCommitment)]
+        said = []
+        for entry in (entry for record in records(root) for entry in entries(root, record, CarmCommitment)):
+            with contextlib.suppress(msgspec.MsgspecError):  # `verify`'s business
+                said.append((entry, msgspec.json.decode(entry.data, type=CarmCommitment)))
+        return said
 
     def _passed(self, destination: Destination, image: CarmImage) -> None:
         self.commitments.passed(destination, image)
 
     async def _answer(self, question: Asking) -> Answer:
         if isinstance(question, CommitmentReported):
-            return await self.commitments.reported(question)
+            return await self.reported(question)
         raise TypeError(f"the caller asks {type(question).__name__}")

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -41,7 +42,8 @@ FIRST_PATIENCE_S, LAST_PATIENCE_S = 1.0, 60.0
 # A refusal that is really a passing weakness of the destination seldom outlasts this.
 REFUSED_TRIES, REFUSED_PAUSE_S = 3, 1.0
 
-_MARKS = tuple(f'"type":"{kind.TYPE}"'.encode() for kind in (CarmImage, CarmMpps))
+_KINDS: dict[str, type[CarmImage | CarmMpps]] = {kind.TYPE: kind for kind in (CarmImage, CarmMpps)}
+_MARKS = tuple(f'"type":"{kind}"'.encode() for kind in _KINDS)
 
 log = structlog.get_logger()
 
@@ -51,8 +53,15 @@ def called(destination: Destination) -> Called:
     return Called(destination.ae_title, destination.host, destination.port, destination.tls)
 
 
+class Parcel(NamedTuple):
+    """An entry whose object or step is to be passed on."""
+
+    place: InstanceRef
+    what: CarmImage | CarmMpps
+
+
 class Courier:
-    """One destination. `on_passed(record, seq, image)` is called when it has an image."""
+    """One destination. `on_passed` is called when it has an image."""
 
     def __init__(
         self,
@@ -82,8 +91,8 @@ class Courier:
 
     async def pass_again(self, place: InstanceRef) -> bool:
         """Send the object of this entry once more, out of turn; whether the destination has it now."""
-        entry = await asyncio.to_thread(_entry, self._journal.root, place)
-        return entry is not None and await self._pass_on(entry) is None
+        parcel = await asyncio.to_thread(_parcel_at, self._journal.root, place)
+        return parcel is not None and await self._pass_on(parcel) is None
 
     @property
     def _way(self) -> Waybill:
@@ -114,44 +123,41 @@ class Courier:
     # --- entry by entry -----------------------------------------------------------------------------------
 
     async def _take(self, line: Line) -> None:
-        entry = _interesting(line.octets)
-        if entry is None or not self._concerns(entry):
+        parcel = _parcel(line.octets)
+        if parcel is None or not self._concerns(parcel.what):
             self.waybill = replace(self._way, cursor=line.after)  # saved with the next object's: it costs a read
             return
-        refusal = await self._pass_on(entry)
-        aside = () if refusal is None else (refusal,)
-        if refusal is not None:
-            self._say_refused(entry, refusal)
-        await self._move(replace(self._way, cursor=line.after, aside=self._way.aside + aside))
+        refusal = await self._pass_on(parcel)
         if refusal is None:
-            self._passed(entry)
+            await self._move(replace(self._way, cursor=line.after))
+            self._passed(parcel.what)
+        else:
+            self._say_refused(parcel, refusal)
+            await self._move(replace(self._way, cursor=line.after, aside=(*self._way.aside, refusal)))
 
     async def _try_aside_again(self) -> None:
         for left in self._way.aside:
-            entry = await asyncio.to_thread(_entry, self._journal.root, left)
-            refusal = None if entry is None else await self._pass_on(entry)
-            if refusal is None:
-                remaining = tuple(each for each in self._way.aside if each != left)
-                await self._move(replace(self._way, aside=remaining))
-                if entry is not None:
-                    self._passed(entry)
+            parcel = await asyncio.to_thread(_parcel_at, self._journal.root, left)
+            if parcel is not None and await self._pass_on(parcel) is not None:
+                continue
+            await self._move(replace(self._way, aside=tuple(each for each in self._way.aside if each != left)))
+            if parcel is not None:
+                self._passed(parcel.what)
 
-    def _concerns(self, entry: Entry) -> bool:
-        if entry.type == CarmMpps.TYPE:
+    def _concerns(self, what: CarmImage | CarmMpps) -> bool:
+        if isinstance(what, CarmMpps):
             return self.destination.mpps
-        if not self.destination.images:
-            return False
-        before = msgspec.json.decode(entry.data, type=CarmImage).duplicate_of
-        since = self._way.since
-        return before is None or (before.record, before.seq) < (since.record, since.seq)
+        before, since = what.duplicate_of, self._way.since
+        again = before is not None and (before.record, before.seq) >= (since.record, since.seq)
+        return self.destination.images and not again
 
-    def _passed(self, entry: Entry) -> None:
-        if entry.type == CarmImage.TYPE:
-            self._on_passed(self.destination, msgspec.json.decode(entry.data, type=CarmImage))
+    def _passed(self, what: CarmImage | CarmMpps) -> None:
+        if isinstance(what, CarmImage):
+            self._on_passed(self.destination, what)
 
-    async def _pass_on(self, entry: Entry) -> Aside | None:
+    async def _pass_on(self, parcel: Parcel) -> Aside | None:
         """Returns when the destination has it: None; or will not take it: why."""
-        request = _request(self._journal.root, self.destination, entry)
+        request = _request(self._journal.root, self.destination, parcel)
         patience_s, tries = FIRST_PATIENCE_S, 0
         while True:
             reply = await self._outgoing.ask(request)
@@ -161,14 +167,14 @@ class Courier:
                 patience_s = min(2 * patience_s, LAST_PATIENCE_S)
                 continue
             if reply.outcome == "broken":  # says nothing about the destination
-                return Aside(entry.record, entry.seq, "file", reply.comment)
+                return Aside(parcel.place.record, parcel.place.seq, "file", reply.comment)
             await self._say_connected()
             if reply.outcome == "done":
                 return None
             tries += 1
             if tries == REFUSED_TRIES:
                 status = "no context" if reply.status is None else f"{reply.status:04X}"
-                return Aside(entry.record, entry.seq, status, reply.comment)
+                return Aside(parcel.place.record, parcel.place.seq, status, reply.comment)
             await asyncio.sleep(REFUSED_PAUSE_S)
 
     # --- what is said -------------------------------------------------------------------------------------
@@ -208,20 +214,19 @@ class Courier:
         count, at, end = 0, self._way.cursor, self._journal.committed
         while lines := read(self._journal.root, at, end):
             at = lines[-1].after
-            entries = (_interesting(line.octets) for line in lines)
-            count += sum(entry is not None and self._concerns(entry) for entry in entries)
+            parcels = (_parcel(line.octets) for line in lines)
+            count += sum(parcel is not None and self._concerns(parcel.what) for parcel in parcels)
         return count
 
-    def _say_refused(self, entry: Entry, refusal: Aside) -> None:
-        uid = msgspec.json.decode(entry.data, type=_Named).sop_instance_uid
-        log.error("object_set_aside", destination=self.destination.id, seq=entry.seq, reason=refusal.reason)
+    def _say_refused(self, parcel: Parcel, refusal: Aside) -> None:
+        log.error("object_set_aside", destination=self.destination.id, seq=refusal.seq, reason=refusal.reason)
         self._say(
             CarmForward(
                 destination=self.destination.id,
-                sop_instance_uid=uid,
+                sop_instance_uid=parcel.what.sop_instance_uid,
                 status=refusal.status,
                 reason=refusal.reason,
-                fact=InstanceRef(entry.record, entry.seq),
+                fact=parcel.place,
             )
         )
 
@@ -236,47 +241,41 @@ class Courier:
             log.error("forward_entry_lost", type=payload.TYPE, reason=str(error))
 
 
-class _Named(msgspec.Struct):
-    """What images and steps have in common."""
-
-    sop_instance_uid: str
-
-
-def _interesting(octets: bytes) -> Entry | None:
-    """The entry, if it is an object's or a step's. Nearly all lines are heartbeats: they are not parsed."""
+def _parcel(octets: bytes) -> Parcel | None:
+    """What is to be passed on of this line. Nearly all lines are heartbeats: they are not parsed; a line that does not
+    parse is `verify`'s business."""
     if not any(mark in octets for mark in _MARKS):
         return None
     try:
         entry = msgspec.json.decode(octets, type=Entry)
-    except msgspec.MsgspecError:  # `verify`'s business
+        what = msgspec.json.decode(entry.data, type=_KINDS[entry.type])
+    except (msgspec.MsgspecError, KeyError):
         return None
-    return entry if entry.type in (CarmImage.TYPE, CarmMpps.TYPE) else None
+    return Parcel(InstanceRef(entry.record, entry.seq), what)
 
 
-def _entry(root: Path, place: Aside | InstanceRef) -> Entry | None:
-    """The object's entry there; None where its record is gone."""
+def _parcel_at(root: Path, place: Aside | InstanceRef) -> Parcel | None:
+    """What the line there says; None where its record is gone."""
     start, end = Cursor(place.record, 0, 0), Cursor(place.record, place.seq + 1, 1 << 62)
     while lines := read(root, start, end):
         for line in lines:
             if line.seq == place.seq:
-                return _interesting(line.octets)
+                return _parcel(line.octets)
         start = lines[-1].after
     return None
 
 
-def _request(root: Path, destination: Destination, entry: Entry) -> Request:
-    to, folder = called(destination), directory(root, entry.record)
-    if entry.type == CarmImage.TYPE:
-        image = msgspec.json.decode(entry.data, type=CarmImage)
-        return Send(
-            id=0,
-            to=to,
-            path=str(folder / "frames" / f"{image.sha256}.dcm"),
-            sha256=image.sha256,
-            sop_class_uid=image.sop_class_uid,
-            sop_instance_uid=image.sop_instance_uid,
-            transfer_syntax_uid=image.transfer_syntax_uid,
-        )
-    step = msgspec.json.decode(entry.data, type=CarmMpps)
-    file = folder / "private" / f"{step.sha256}.mpps"
-    return RelayStep(id=0, to=to, message=step.message, path=str(file), sop_instance_uid=step.sop_instance_uid)
+def _request(root: Path, destination: Destination, parcel: Parcel) -> Request:
+    to, folder, what = called(destination), directory(root, parcel.place.record), parcel.what
+    if isinstance(what, CarmMpps):
+        file = folder / "private" / f"{what.sha256}.mpps"
+        return RelayStep(id=0, to=to, message=what.message, path=str(file), sop_instance_uid=what.sop_instance_uid)
+    return Send(
+        id=0,
+        to=to,
+        path=str(folder / "frames" / f"{what.sha256}.dcm"),
+        sha256=what.sha256,
+        sop_class_uid=what.sop_class_uid,
+        sop_instance_uid=what.sop_instance_uid,
+        transfer_syntax_uid=what.transfer_syntax_uid,
+    )

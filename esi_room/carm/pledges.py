@@ -19,7 +19,6 @@ import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from esi_room.carm.index import Held, Index
@@ -29,7 +28,7 @@ from esi_room.carm.shapes import Called, InstanceFailed, InstanceName
 from esi_room.carm.wire import Answer, CommitmentAsked, Done, ReportCommitment
 from esi_room.clock import Clock
 from esi_room.errors import RecordError
-from esi_room.events import CarmAssociation, CarmCommitment, Entry, Event, Payload
+from esi_room.events import CarmAssociation, CarmCommitment, Event, Payload
 from esi_room.record.journal import Journal
 from esi_room.record.reader import directory
 
@@ -68,9 +67,8 @@ class Pledges:
         self._group: asyncio.TaskGroup | None = None
         self._told: set[str] = set()
 
-    def remember(self, entry: Entry) -> None:
-        """An entry `carm.commitment` of the room's journals, oldest first."""
-        said = msgspec.json.decode(entry.data, type=CarmCommitment)
+    def remember(self, said: CarmCommitment) -> None:
+        """An entry of the room's journals, oldest first."""
         if said.by != "room":
             return
         key = (said.peer, said.transaction_uid)

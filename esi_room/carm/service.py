@@ -101,10 +101,10 @@ class CarmService:
         )
         self._answers: dict[type[Asking], Callable[[Any], Awaitable[Answer]]] = {
             Received: self._keep,
-            StepCreated: self._steps.create,
+            StepCreated: self._begin,
             StepChanged: self._steps.change,
-            CommitmentAsked: self.dispatch.pledges.asked,
-            CommitmentReported: self.dispatch.commitments.reported,
+            CommitmentAsked: self.dispatch.asked,
+            CommitmentReported: self.dispatch.reported,
         }
         self._answering: set[asyncio.Task[None]] = set()
         self._child: Child | None = None
@@ -228,6 +228,15 @@ class CarmService:
             image = kept.image
             self._previewer.show(image.sha256, image.sop_instance_uid, self._file(kept.record, image.sha256))
         return Answer(id=message.id, status=SUCCESS)
+
+    async def _begin(self, message: StepCreated) -> Answer:
+        """A step that begins is told at once, as a rule: good to know the device's clock from."""
+        answer = await self._steps.create(message)
+        if answer.status == SUCCESS:
+            offset = self._placer.began(message.peer, message.step.started, message.at.wall_ns)
+            if offset is not None:
+                self._say(offset)
+        return answer
 
     def _say_where(self) -> None:
         """The listener links objects into the open record itself, as long as it knows which that is."""

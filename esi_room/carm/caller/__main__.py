@@ -55,6 +55,10 @@ _ACTIONS: dict[type[Request], Callable[[Any, Any], Reply]] = {
 }
 """What each request is done by: a function of the peer's line (None for nobody) and the request."""
 
+# On an association of their own. A peer may send its report on the one on which it was asked, and must not fall into
+# the middle of a C-STORE; and an association has one role a class: in its own report the room is the SCP.
+_ALONE = (RequestCommitment, ReportCommitment)
+
 
 class Caller:
     """The daemon's requests on one side, a worker a peer on the other."""
@@ -62,7 +66,7 @@ class Caller:
     def __init__(self, pipe: Pipe, call: Call) -> None:
         self._pipe, self._entity, self._clock = pipe, Entity(call.settings), SystemClock()
         self._answer_timeout_s = call.settings.limits.answer_timeout_s
-        self._workers: dict[tuple[Called | None, bool], Worker] = {}
+        self._workers: dict[tuple[Called | None, type[Request] | None], Worker] = {}
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Answer]] = {}
 
@@ -78,8 +82,7 @@ class Caller:
                 self._worker(message).put(message)
 
     def _worker(self, request: Request) -> Worker:
-        # Reports have an association of their own: it has one role a class, and in a report the room is the SCP.
-        to, key = request.to, (request.to, isinstance(request, ReportCommitment))
+        to, key = request.to, (request.to, type(request) if isinstance(request, _ALONE) else None)
         if key not in self._workers:
             line = None if to is None else Line(self._entity, to, commitment.handlers(to, self._ask, self._clock))
             self._workers[key] = worker = Worker(line, self._perform, self._send)
