@@ -71,7 +71,8 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Start(Command, frozen=True):
-    """A procedure begins: the standby record is sealed, a procedure record opened. `procedure`: what is to be done.
+    """A procedure begins: the standby record is sealed, a procedure record opened; or the staff take over the one that
+    the C-arm has opened (MPPS), which from then on ends with the staff's `end`. `procedure`: what is to be done.
 
     `order`: the worklist order (its `id`) that is carried out; procedure and identity come from it where the command
     gives none.

@@ -118,7 +118,8 @@ class ClockStep(Payload, frozen=True):
 class ClockOffset(Payload, frozen=True):
     """How far a device's clock is from the room's, as estimated from what it sends: room minus device.
 
-    `offset_s` is added to the device's times from here on; the true one is at most `uncertainty_s` away.
+    `offset_s` is added to the device's times from here on. It is an upper bound: the true one is lower by what passed
+    between taking and sending at best, and `uncertainty_s` says how well the best bounds agree (null: one alone).
     """
 
     TYPE: ClassVar = "clock.offset"
@@ -455,7 +456,9 @@ class CarmAssociation(Payload, frozen=True):
 
 
 class ProcedureStarted(Payload, frozen=True):
-    """A procedure record's second word: what is to be done. No patient identity here, only its salted digest."""
+    """A procedure record's second word: what is to be done. No patient identity here, only its salted digest.
+
+    Said again where the staff take over what a device has begun: then the later one counts."""
 
     TYPE: ClassVar = "procedure.started"
     procedure: str | None

@@ -16,13 +16,10 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
-import structlog
 
 from esi_room.clock import Clock
 from esi_room.commands import Command, End, EnterPhase, Identity, Note, Order, Start
@@ -37,15 +34,11 @@ from esi_room.events import (
     ProcedurePhase,
     ProcedureStarted,
 )
+from esi_room.procedure import identity as identities
 from esi_room.procedure import phases
 from esi_room.procedure.case import STAFF, Case, case_of
 from esi_room.record.disk import Disk
-from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
-from esi_room.record.reader import directory
-
-log = structlog.get_logger()
-IDENTITY = "identity.json"
 
 
 class Orders(Protocol):
@@ -109,7 +102,7 @@ class Desk:
     def identity(self, record: str) -> Identity | None:
         """The patient of a record, where one is known. In memory for comparison alone: to go into no entry or log."""
         known, identity = self._identity
-        return identity if known == record else _read_identity(self._journal.root, record)
+        return identity if known == record else identities.read(self._journal.root, record)
 
     @property
     def under_way(self) -> bool:
@@ -230,12 +223,12 @@ class Desk:
         one."""
         if self._journal.kind != "procedure":
             await self._journal.switch("procedure", "a procedure begins")
+        root, record = self._journal.root, self._journal.record
         if identity is not None:
-            return await self._keep_identity(identity)
-        path = _identity_path(self._journal.root, self._journal.record)
+            return await asyncio.to_thread(identities.keep, self._disk, root, record, identity)
         if self._case.started:
-            return sha256(path.read_bytes()) if path.exists() else None
-        path.unlink(missing_ok=True)  # left by a start that a crash cut short
+            return identities.digest(root, record)
+        identities.path(root, record).unlink(missing_ok=True)  # left by a start that a crash cut short
         return None
 
     async def _close_case(self) -> None:
@@ -276,34 +269,9 @@ class Desk:
             )
             self._journal.append(Event(source="room", data=alert, received=self._clock.now()))
 
-    async def _keep_identity(self, identity: Identity) -> str:
-        """Write `private/identity.json`; the digest that the journal may hold. The salt makes it unguessable."""
-        salted = {"salt": secrets.token_hex(16), **msgspec.to_builtins(identity)}
-        octets = msgspec.json.encode(salted) + b"\n"
-        path = _identity_path(self._journal.root, self._journal.record)
-        await asyncio.to_thread(self._disk.make_directory, path.parent)
-        await asyncio.to_thread(self._disk.write_file, path, octets)
-        return sha256(octets)
-
     def _publish_identity(self) -> None:
         record = self._journal.record
-        identity = _read_identity(self._journal.root, record)
+        identity = identities.read(self._journal.root, record)
         self._identity = record, identity
         known = None if identity is None else {"record": record, **msgspec.to_builtins(identity)}
         self._on_identity(None if known is None else msgspec.json.encode(known))
-
-
-def _identity_path(root: Path, record: str) -> Path:
-    return directory(root, record) / "private" / IDENTITY
-
-
-def _read_identity(root: Path, record: str) -> Identity | None:
-    try:
-        kept = msgspec.json.decode(_identity_path(root, record).read_bytes(), type=dict[str, str | None])
-        kept.pop("salt", None)
-        return msgspec.convert(kept, Identity)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError):
-        log.warning("identity_unreadable", record=record)
-        return None
