@@ -2,6 +2,8 @@
 
 service     in the daemon: starts and restarts the listener's process, answers it
 keeper      in the daemon: a received object goes into the open record, then the C-arm is answered
+placing     in the daemon: when it was taken, on the room's time axis; offset: how far the devices' clocks are off
+timeline    which image was on at a moment, and when any frame was taken
 index       in the daemon: which SOP Instance UIDs the room holds already
 previewer   in the daemon: the last image as JPEG, made by a process of its own
 steps       in the daemon: performed procedure steps (MPPS), and what they make of the procedure
@@ -13,7 +15,7 @@ child       in the daemon: starting those two processes, and talking to them
 ---
 listener/   the process that peers connect to: storage, worklist, MPPS, commitment, who is let in
 caller/     the process that calls others: PACS, the hospital's worklist and MPPS, commitment reports
-preview     the preview's process: one frame in, a JPEG out
+preview     the preview's process: one frame in, a JPEG out; grey: the display pipeline; jpeg12: a decoder
 settings, wire, shapes    what both ends of a pipe know
 """
 

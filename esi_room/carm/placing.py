@@ -6,13 +6,14 @@
 - An object that comes after the record of its procedure was sealed is kept in the open one, and says in `taken_in`
   where it belongs.
 
-What it knows is rebuilt from the journals at every start: the `carm.image` lines in their order, and each record's
-first and last line.
+What it knows is rebuilt from the journals at every start: the `carm.image` and `carm.mpps` lines in their order, and
+each record's first and last line.
 """
 
 from __future__ import annotations
 
 import os
+from heapq import merge
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 from esi_room.carm.offset import Estimate, Offsets, parsed
 from esi_room.carm.scan import entries
 from esi_room.clock import NS, Stamp, parse_rfc3339
-from esi_room.events import CarmImage, ClockOffset, Entry, RecordOpened, RecordSealed
+from esi_room.events import CarmImage, CarmMpps, ClockOffset, Entry, RecordOpened, RecordSealed
 from esi_room.record.reader import journal_path, records
 
 # A record's first and last line: `record.sealed` names each wire log, 150 bytes each.
@@ -49,10 +50,10 @@ class Case(NamedTuple):
 
 
 class Placer:
-    """Places objects, and learns the devices' offsets from them. `offsets` may be told more by others (an MPPS)."""
+    """Places objects, and learns the devices' offsets from them and from the procedure steps that begin."""
 
     def __init__(self, root: Path) -> None:
-        self.offsets = Offsets()
+        self._offsets = Offsets()
         self._root = root
         self._cases: list[Case] = []
         self._read: set[str] = set()
@@ -63,9 +64,9 @@ class Placer:
         """As it was when the last entry was written. Reads every journal once: call it in a thread."""
         placer = cls(root)
         for record in records(root):
-            for entry in entries(root, record, CarmImage):
-                image = msgspec.json.decode(entry.data, type=CarmImage)
-                placer._observe(image, parse_rfc3339(entry.received))
+            told = (entries(root, record, CarmImage), entries(root, record, CarmMpps))
+            for entry in merge(*told, key=lambda entry: entry.seq):
+                placer._learn_again(entry)
             placer._read_cases(record)
         return placer
 
@@ -83,11 +84,27 @@ class Placer:
         said = estimate.payload
         return Placed(image, happened_ns, said.offset_s, said if estimate.changed else None)
 
+    def began(self, peer: str, started: str | None, received_wall_ns: int) -> ClockOffset | None:
+        """`peer` said that a procedure step has begun; what is to be said of its clock."""
+        estimate = None if started is None else self._offsets.observe(peer, started, received_wall_ns)
+        return estimate.payload if estimate is not None and estimate.changed else None
+
+    def _learn_again(self, entry: Entry) -> None:
+        received_wall_ns = parse_rfc3339(entry.received)
+        if entry.type == CarmImage.TYPE:
+            self._observe(msgspec.json.decode(entry.data, type=CarmImage), received_wall_ns)
+            return
+        step = msgspec.json.decode(entry.data, type=CarmMpps)
+        if step.message == "create":
+            self.began(step.peer, step.started, received_wall_ns)
+
     def _observe(self, image: CarmImage, received_wall_ns: int) -> Estimate | None:
         """It came no sooner than its last frame was taken: that is the time to learn from."""
         if image.acquired is None:
             return None
-        return self.offsets.observe(image.peer, image.acquired, received_wall_ns - round(length_ms(image) * _NS_PER_MS))
+        return self._offsets.observe(
+            image.peer, image.acquired, received_wall_ns - round(length_ms(image) * _NS_PER_MS)
+        )
 
     def _case(self, happened_ns: int, record: str) -> Case | None:
         """The procedure that was over when the object came, and during which it was taken."""

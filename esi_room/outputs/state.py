@@ -174,12 +174,15 @@ class Projection:
             return set()
         case = self._case
         case.objects += 1
-        case.image = (said.entry, data)
+        if data.taken_in is not None:  # another case's: kept here, and no picture of this one
+            return {topics.CARM}
+        if case.image is None or case.image[0].time <= said.entry.time:
+            case.image = (said.entry, data)
         if data.rows is None:  # no pixels: a report
             return {topics.CARM}
         case.images += 1
         case.frames += data.frames or 1
-        if data.dose:
+        if data.dose and (case.dose is None or case.dose[0].time <= said.entry.time):
             case.dose = (said.entry, data)
         return {topics.CARM, topics.DOSE}
 

@@ -64,6 +64,14 @@ def test_peers_have_clocks_of_their_own(tmp_path):
     assert placer.place(image(100.0, peer="OTHER @ 10.0.0.2"), at(100.0), "r").device_offset_s == 0
 
 
+def test_a_step_that_begins_tells_the_clock(tmp_path):
+    placer = Placer(tmp_path)
+    said = placer.began("CARM @ 10.0.0.1", rfc3339(NOON_NS)[:-1], NOON_NS + 3 * NS)
+    assert said is not None and said.offset_s == 3
+    assert placer.began("CARM @ 10.0.0.1", None, NOON_NS) is None
+    assert taken_s(placer.place(image(20.0), at(500.0), "r")) == 23
+
+
 async def written(root: Path) -> tuple[ManualClock, str, str]:
     """A room where a procedure took place from 12:00:10 to 12:01:40, in which an image came at once."""
     clock = ManualClock(wall_ns=NOON_NS)

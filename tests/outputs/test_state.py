@@ -267,6 +267,25 @@ def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
     assert (snap(projection, "dose").exceeded, snap(projection, "dose").total) == ({}, None)
 
 
+def test_a_late_image_is_counted_and_takes_no_newer_ones_place() -> None:
+    projection = Projection()
+    projection.apply(entry(image(dose={"KVP": 70}), at_s=10))
+    assert projection.apply(entry(image(sha256="bb", dose={"KVP": 60}), seq=1, at_s=20, late_s=15))
+    carm = snap(projection, "carm")
+    assert (carm.image.sha256, carm.image.seq, carm.image.observed_at) == ("aa", 0, rfc3339(START_NS + 10 * NS))
+    assert (snap(projection, "dose").last.seq, snap(projection, "dose").images) == (0, 2)
+    projection.apply(entry(image(sha256="cc"), seq=2, at_s=21, late_s=5))
+    assert snap(projection, "carm").image.sha256 == "cc"
+
+
+def test_an_image_of_an_earlier_case_is_no_picture_of_this_one() -> None:
+    projection = Projection()
+    projection.apply(entry(opened("procedure")))
+    projection.apply(entry(image(dose={"KVP": 70}, taken_in="20270115T070000Z-0000"), seq=1, at_s=5, late_s=600))
+    assert snap(projection, "carm").image is None
+    assert (snap(projection, "dose").last, snap(projection, "dose").images) == (None, 0)
+
+
 def test_a_picture_that_fails_leaves_the_one_before_it() -> None:
     projection = Projection()
     record = "20270115T080000Z-0000"

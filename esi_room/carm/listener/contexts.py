@@ -58,8 +58,8 @@ def transfer_syntaxes() -> tuple[str, ...]:
 
 
 @cache
-def supported() -> tuple[PresentationContext, ...]:
-    """What the room accepts: verification, and storage of everything."""
+def supported(private_classes: tuple[str, ...] = ()) -> tuple[PresentationContext, ...]:
+    """What the room accepts: verification, storage of everything, and of the vendors' own classes that it is told."""
     syntaxes: list[str | UID] = [UID(uid) for uid in transfer_syntaxes()]
-    storage = [build_context(UID(uid), syntaxes) for uid in sorted(storage_classes())]
+    storage = [build_context(UID(uid), syntaxes) for uid in sorted(storage_classes().union(private_classes))]
     return (build_context(UID(VERIFICATION)), *storage)

@@ -117,7 +117,8 @@ class Server:
         self, settings: CarmSettings, storage: Storage, services: Sequence[Service], knocks: Knocks, clock: Clock
     ) -> None:
         self.bindings = [binding for service in services for binding in service.handlers]
-        self.contexts = [*supported(), *(context for service in services for context in service.contexts)]
+        beside = [context for service in services for context in service.contexts]
+        self.contexts = [*supported(settings.private_classes), *beside]
         self.limits, self.clock, self.knocks, self.storage = settings.limits, clock, knocks, storage
         self.ae = ApplicationEntity(settings.ae_title)
         self.ae.maximum_pdu_size = ADVERTISED_PDU_BYTES
