@@ -51,12 +51,16 @@ listen = "127.0.0.1:{mqtt}"
 ae_title = "ESI_ROOM"
 listen = "127.0.0.1:{dicom}"
 
-[[carm.peer]]
-ae_title = "OEC_9900"
-address = "127.0.0.1"
+[carm.dose]
+fluoro_time_s = 120.0
+dap_cgy_cm2 = 1000.0
 
 [[carm.peer]]
 ae_title = "STORESCU"
+address = "127.0.0.1"
+
+[[carm.peer]]
+ae_title = "OEC_9900"
 address = "127.0.0.1"
 """
 
@@ -124,6 +128,9 @@ def _place(folder: Path) -> Place:
 def _write_configuration(place: Place, opened: dict[str, Any]) -> None:
     """The room of this scenario's devices: a device's kind is its driver's name."""
     text = CONFIGURATION.format(path=place.configuration, mqtt=place.mqtt, dicom=place.dicom)
+    for what in opened["devices"].values():
+        if what.get("commitment_port") is not None:  # of the C-arm, which is the last peer above
+            text += f"port = {what['commitment_port']}\n"
     for device, what in opened["devices"].items():
         if what["port"] is not None:
             text += f'\n[[device]]\nid = "{device}"\ndriver = "{what["kind"]}"\nport = "{what["port"]}"\n'

@@ -13,6 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from esi_room.cli.demo import story
+from esi_room.cli.demo.story import number
+
 COLOURS = {
     "staff": "bright_magenta",
     "room": "bright_black",
@@ -42,8 +45,7 @@ class View:
         self.events = 0
         self.images = 0
         self.procedures: list[str] = []
-        self._rejected_told: set[str] = set()
-        self._told_states: dict[str, str] = {}
+        self._story = story.Story()
 
     def message(self, topic: str, payload: bytes) -> Text | None:
         """A message of the room's tree; the story line it is worth, if any."""
@@ -69,7 +71,10 @@ class View:
     def _event(self, entry: dict[str, Any]) -> Text | None:
         self.events += 1
         self.record = entry["record"]
-        told = self._told(entry["type"], entry["source"], entry["data"])
+        if entry["type"] == "procedure.started":
+            self.procedures.append(entry["record"])
+        self.images += entry["type"] == "carm.image"
+        told = self._story.tell(entry)
         if told is None:
             return None
         who, what = told
@@ -78,57 +83,6 @@ class View:
         line.append(f"{entry['source'] if who == 'device' else who:<11}", style=COLOURS[who])
         line.append(what, style=COLOURS["alert"] if who == "alert" else "")
         return line
-
-    def _told(self, kind: str, source: str, data: dict[str, Any]) -> tuple[str, str] | None:  # noqa: PLR0911, PLR0912 - a table
-        match kind:
-            case "procedure.started":
-                if self.record is not None:
-                    self.procedures.append(self.record)
-                return "staff", f"begins: {data['procedure'] or 'a procedure'}"
-            case "procedure.phase":
-                return "staff", f"phase {data['phase'].upper()}"
-            case "procedure.ended":
-                return "staff", f"ends the procedure: {data['outcome']}"
-            case "clinical.note":
-                return "staff", f"“{data['text']}”"
-            case "record.opened":
-                return "room", f"{data['kind']} record {self.record} opened"
-            case "record.sealed":
-                return "room", f"record sealed after {data['entries']} entries"
-            case "device.state":
-                again = self._told_states.get(source) == data["state"]
-                self._told_states[source] = data["state"]
-                return None if again else ("device", f"{data['state']}: {data['reason']}")
-            case "device.gap":
-                return "device", f"nothing known from {data['from'][11:19]} to {data['to'][11:19]} ({data['reason']})"
-            case "device.rejected":
-                if source in self._rejected_told:
-                    return None
-                self._rejected_told.add(source)
-                return (
-                    "device",
-                    f"rejects {data['bytes']} bytes: {', '.join(data['counts'])} (told once, recorded always)",
-                )
-            case "device.alarm" | "pump.alarm":
-                return (
-                    "alert" if data["active"] else "device"
-                ), f"{source}: {data['text']}{'' if data['active'] else ' is over'}"
-            case "pump.started":
-                return (
-                    "pump",
-                    f"delivery starts: {_number(data['rate_ml_h'])} mL/h, target {_number(data['target_ml'])} mL",
-                )
-            case "pump.stopped" | "pump.completed":
-                word = "complete" if kind == "pump.completed" else "stopped"
-                return "pump", f"delivery {word}: {_number(data['delivered_ml'])} mL"
-            case "carm.image":
-                self.images += 1
-                return "carm", _image(data)
-            case "carm.association":
-                return "carm", f"{data['peer']}: {data['outcome']}, {data['reason']}"
-            case "alert.raised":
-                return "alert", data["text"]
-        return None
 
     # --- panel --------------------------------------------------------------------------------------------
 
@@ -141,6 +95,7 @@ class View:
         grid.add_row("vitals", self._vitals())
         grid.add_row("pump", self._pump())
         grid.add_row("C-arm", self._carm())
+        grid.add_row("dose", self._dose())
         grid.add_row("devices", self._devices())
         grid.add_row("record", f"{self.record or '…'}   {self.events} entries seen")
         return Group(Panel(grid, title=f"[bold]{self._title}", border_style="blue", title_align="left"))
@@ -162,10 +117,10 @@ class View:
         return text if text.plain else Text("nothing measured yet", style="bright_black")
 
     def _vital(self, label: str, value: dict[str, Any], values: tuple[dict[str, Any], ...]) -> Text:
-        shown = _number(value["value"])
+        shown = number(value["value"])
         if value["name"] == "nibp_systolic_mmhg":
             shown += "".join(
-                f"/{_number(v['value'])}"
+                f"/{number(v['value'])}"
                 for v in values
                 if v["name"] == "nibp_diastolic_mmhg" and v["source"] == value["source"]
             )
@@ -183,8 +138,8 @@ class View:
         for pump in self._states.get("state/pump", {}).get("pumps", ()):
             style = "bright_black strike" if pump["stale"] else "bright_green" if pump["state"] == "infusing" else ""
             text.append(
-                f"{pump['state'] or '?'}  {_number(pump['rate_ml_h'])} mL/h  "
-                f"{_number(pump['delivered_ml'])} of {_number(pump['target_ml'])} mL  ",
+                f"{pump['state'] or '?'}  {number(pump['rate_ml_h'])} mL/h  "
+                f"{number(pump['delivered_ml'])} of {number(pump['target_ml'])} mL  ",
                 style=style,
             )
         return text if text.plain else Text("nothing said yet", style="bright_black")
@@ -194,7 +149,13 @@ class View:
         if image is None:
             return Text("no image yet", style="bright_black")
         objects = self._states["state/carm"]["objects"]
-        return Text(f"{objects} objects, last {_view(image)} at {image['observed_at'][11:19]}")
+        return Text(f"{objects} objects, last {story.view(image)} at {image['observed_at'][11:19]}")
+
+    def _dose(self) -> Text:
+        state = self._states.get("state/dose", {})
+        if state.get("total") is None:
+            return Text("none told yet", style="bright_black")
+        return Text(story.dose(state["total"]), style="bold yellow" if state["exceeded"] else "")
 
     def _devices(self) -> Text:
         text = Text()
@@ -204,26 +165,3 @@ class View:
                 text.append(f"{state['device']} ", style="")
                 text.append(f"{state['state']}   ", style="green" if good else "bold yellow")
         return text
-
-
-def _image(data: dict[str, Any]) -> str:
-    frames = f"run of {data['frames']} frames" if (data["frames"] or 1) > 1 else "image"
-    kv = f", {_number(data['kvp'])} kV" if data.get("kvp") else ""
-    again = " (received before)" if data["duplicate_of"] else ""
-    return f"{frames} {_view(data)}{kv}, {data['size_bytes'] / 1024:.0f} KiB, {data['sha256'][:12]}{again}"
-
-
-def _view(data: dict[str, Any]) -> str:
-    size = f"{data['columns']}x{data['rows']}"
-    angle = data.get("primary_angle_deg")
-    return size if angle is None else f"{size} at {_number(angle)}°"
-
-
-def _number(value: float | None) -> str:
-    return (
-        "–"
-        if value is None
-        else f"{value:g}"
-        if abs(value) >= 1000
-        else f"{round(value, 1 if abs(value) >= 10 else 2):g}"
-    )
