@@ -20,6 +20,7 @@ class Story:
     def __init__(self) -> None:
         self._rejected: set[str] = set()
         self._states: dict[str, str] = {}
+        self._dose_told = ""
 
     def tell(self, entry: dict[str, Any]) -> Told | None:
         """What `entry` (a journal line) is worth."""
@@ -33,6 +34,8 @@ class Story:
                 return self._reject(source, data)
             case "device.alarm" | "pump.alarm":
                 return _alarm(source, data)
+            case "carm.dose":
+                return self._dose(data)
         telling = _TELLING.get(kind)
         return None if telling is None else telling(data)
 
@@ -46,6 +49,14 @@ class Story:
             return None
         self._rejected.add(source)
         return "device", f"rejects {data['bytes']} bytes: {', '.join(data['counts'])} (told once, recorded always)"
+
+    def _dose(self, data: dict[str, Any]) -> Told | None:
+        """The total, where a report or the procedure step changes it; image by image it is on the panel."""
+        words = dose(data["total"])
+        if data["provenance"] == "image header" or words in ("", self._dose_told):
+            return None
+        self._dose_told = words
+        return "carm", f"dose by the {data['provenance']}: {words}"
 
 
 def view(data: dict[str, Any]) -> str:
@@ -113,12 +124,6 @@ def _step(data: dict[str, Any]) -> Told:
     return "carm", f"procedure step {data['status']}{order}{images}"
 
 
-def _dose(data: dict[str, Any]) -> Told | None:
-    if data["provenance"] == "image header" or not (words := dose(data["total"])):
-        return None
-    return "carm", f"dose by the {data['provenance']}: {words}"
-
-
 def _commitment(data: dict[str, Any]) -> Told | None:
     if data["state"] != "reported":
         return None
@@ -150,7 +155,6 @@ _TELLING: dict[str, Callable[[dict[str, Any]], Told | None]] = {
     "pump.completed": _pump_ends("complete"),
     "carm.image": _image,
     "carm.mpps": _step,
-    "carm.dose": _dose,
     "carm.commitment": _commitment,
     "carm.order": _order,
     "clock.offset": _offset,
