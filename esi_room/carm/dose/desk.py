@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from esi_room.carm.dose import levels
-from esi_room.carm.dose.homes import Homes
+from esi_room.carm.dose.homes import Homes, is_report
 from esi_room.carm.dose.ledger import Ledger, Origin
 from esi_room.carm.scan import entries
 from esi_room.carm.settings import DoseLevels
@@ -60,8 +60,8 @@ class DoseDesk:
             late = image.taken_in or self._homes.elsewhere(image.study_uid, receipt.record)
             origin = Origin(image.sop_instance_uid, image.study_uid, receipt.seq, late)
             said = ledger.add(report, "dose report", origin)
-        elif image.taken_in is None:
-            self._came(image.study_uid, receipt, image.sop_class_uid)
+        elif image.taken_in is None and not is_report(image.sop_class_uid, image.modality):
+            self._came(image.study_uid, receipt)
         return receipt if said is None else self._write(said)
 
     def on_step(self, step: Step, receipt: Receipt, began_in: str) -> Receipt:
@@ -77,9 +77,9 @@ class DoseDesk:
         said = self._ledger_of(receipt.record).add(step.dose, "mpps", origin)
         return receipt if said is None else self._write(said)
 
-    def _came(self, study_uid: str | None, receipt: Receipt, sop_class_uid: str = "") -> None:
+    def _came(self, study_uid: str | None, receipt: Receipt) -> None:
         if self._journal.kind == "procedure":
-            self._homes.came(study_uid, receipt.record, sop_class_uid)
+            self._homes.came(study_uid, receipt.record)
 
     def _ledger_of(self, record: str) -> Ledger:
         if record != self._record:

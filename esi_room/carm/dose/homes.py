@@ -25,8 +25,14 @@ class _Named(Struct):
     """What counts of an entry's data."""
 
     sop_class_uid: str = ""
+    modality: str | None = None
     study_uid: str | None = None
     taken_in: str | None = None
+
+
+def is_report(sop_class_uid: str, modality: str | None) -> bool:
+    """Whether an object is a structured report: by its class, or, where that is private, by what it says it is."""
+    return sop_class_uid.startswith(STRUCTURED_REPORTS) or modality == "SR"
 
 
 class Homes:
@@ -46,13 +52,13 @@ class Homes:
             for kind in (CarmImage, CarmMpps):
                 for entry in entries(root, record, kind):
                     named = msgspec.json.decode(entry.data, type=_Named)
-                    if named.taken_in is None:
-                        homes.came(named.study_uid, record, named.sop_class_uid)
+                    if named.taken_in is None and not is_report(named.sop_class_uid, named.modality):
+                        homes.came(named.study_uid, record)
         return homes
 
-    def came(self, study_uid: str | None, record: str, sop_class_uid: str = "") -> None:
-        """A step or object of the study came in the record of a procedure. Reports do not count: they may be late."""
-        if study_uid is not None and not sop_class_uid.startswith(STRUCTURED_REPORTS):
+    def came(self, study_uid: str | None, record: str) -> None:
+        """A step or object of the study came in the record of a procedure; no report, which may be late."""
+        if study_uid is not None:
             self._by_study[study_uid] = record
 
     def elsewhere(self, study_uid: str | None, record: str) -> str | None:

@@ -96,16 +96,24 @@ def measured(item: Dataset, dimension: Dimension) -> Number:
     if written is None:
         return Number(None, _why_empty(item))
     value, unit = written
-    for place in places:
-        if (coded := code(place, "MeasurementUnitsCodeSequence")) is not None:
-            unit = coded.value
-            break
+    unit = _unit(places) or unit
     if value is None:
         return Number(None, "no number, or less than zero")
     if not unit:
         return Number(None, "no unit")
     by = factor(unit, dimension)
     return Number(None, f"no unit of {dimension}: {_shown(unit)}") if by is None else Number(times(value, by))
+
+
+def is_dose(item: Dataset) -> bool:
+    """Whether the unit beside a number is one of dose."""
+    unit = _unit([*items(item, "MeasuredValueSequence")[:1], item])
+    return factor(unit, "Gy.m2") is not None or factor(unit, "Gy") is not None
+
+
+def _unit(places: list[Dataset]) -> str:
+    coded = (code(place, "MeasurementUnitsCodeSequence") for place in places)
+    return next((unit.value for unit in coded if unit is not None), "")
 
 
 def _written(place: Dataset) -> tuple[float | None, str] | None:

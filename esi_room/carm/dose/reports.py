@@ -3,7 +3,8 @@
     X-Ray Radiation Dose SR (TID 10001): events in containers 113706 (TID 10003), totals in 113702 (TID 10002, 10004,
         10007), a container a plane
     Enhanced X-Ray Radiation Dose SR (TID 10040): events in 130501 (TID 10042), totals in 130500 (TID 10041)
-    any other structured report that carries those containers or codes
+    any other structured report that carries those containers or codes; Siemens mobile C-arms (Arcadis) write Enhanced
+        SR with codes of their own, of which the two that the room counts are known (_OF_DEVICES)
 
     113722 Dose Area Product Total   113725 Dose (RP) Total   113730 Total Fluoro Time      (of which 113726, 113728
     113727, 113729 are the parts: fluoroscopy and acquisition)
@@ -39,15 +40,15 @@ from esi_room.clock import NS, Clock
 from esi_room.events import IrradiationEvent
 
 DOSE_REPORTS = (STRUCTURED_REPORTS + "67", STRUCTURED_REPORTS + "76")
-# An event is 5 to 10 KB; a C-arm's longest case has some hundred. pydicom reads 4 MiB in a second or two, and the
-# listener's other threads wait for half of that.
+# An event is 5 to 10 KB; a C-arm's longest case has some hundred. pydicom takes 3 s for 4 MiB, and the listener's other
+# threads have half the processor meanwhile.
 REPORT_BYTES = 4 << 20
 # An event has up to 100 items.
 MAX_ITEMS = 100_000
 # TID 10003 and what it includes reach 6.
 MAX_DEPTH = 32
-# A C-arm waits for its answer, and gives up after 30 s at the earliest.
-MAX_S = 3.0
+# A C-arm waits for its answer, and gives up after 30 s at the earliest. Totals stand before the events (TID 10001).
+MAX_S = 10.0
 # In words, each of some 50 characters: an entry is read by people.
 MAX_UNREADABLE = 50
 MAX_EVENTS = 1000
@@ -74,6 +75,12 @@ _OF_TOTALS = {
     "113729": _Field("kerma_acquisition", "Acquisition Dose (RP) Total", "Gy"),
     "113730": _Field("fluoro_time", "Total Fluoro Time", "s"),
 }
+# Private codes, by scheme and value; their units stand beside them (met in reports of an Arcadis Varic by OpenREM).
+_OF_DEVICES = {
+    ("99SMS_RADSUM", "C-202"): _OF_TOTALS["113730"],
+    ("99SMS_RADSUM", "C-204"): _OF_TOTALS["113722"],
+}
+_PRIVATE = "99"  # coding schemes of makers' own begin so (PS3.16 section 8.2)
 _OF_EVENTS = {
     "122130": _Field("dap_gy_m2", "Dose Area Product", "Gy.m2"),
     "113738": _Field("air_kerma_rp_gy", "Dose (RP)", "Gy"),
@@ -89,11 +96,6 @@ _KINDS = {
     "113612": "acquisition",
     "113613": "acquisition",
 }
-
-
-def is_structured(sop_class_uid: str) -> bool:
-    """Whether `read` is worth while: a class of structured reports."""
-    return sop_class_uid.startswith(STRUCTURED_REPORTS)
 
 
 def read(path: Path, meta_bytes: int, transfer_syntax_uid: str, clock: Clock) -> DoseReport | None:
@@ -175,6 +177,8 @@ class _Reading:
     """What a walk has read so far."""
 
     def __init__(self) -> None:
+        self.foreign = False
+        """Somewhere is a dose whose meaning only its maker knows."""
         self._events: list[_Container] = []
         self._totals: list[_Container] = []
         self._loose = _Container(_OF_TOTALS)
@@ -199,6 +203,7 @@ class _Reading:
     def take(self, found: _Found) -> None:
         """Read one item."""
         if found.concept.scheme not in ("", item.DCM):
+            self._take_foreign(found)
             return
         if found.concept.value == _SCOPE:
             self._take_scope(found.dataset)
@@ -219,6 +224,15 @@ class _Reading:
             container.values.setdefault(field.field, value)
         else:
             self.cannot(f"{field.name} ({found.concept.value}): {problem}")
+
+    def _take_foreign(self, found: _Found) -> None:
+        """An item under a code of somebody else's: one that is known, or at least a dose that is not."""
+        field = _OF_DEVICES.get((found.concept.scheme, found.concept.value))
+        if field is not None:
+            self._take_number(found, self._loose, field)
+        elif found.concept.scheme.startswith(_PRIVATE) and item.is_dose(found.dataset):
+            self.foreign = True
+            self.cannot("dose under a code of the device's own: not read")
 
     def _take_of_event(self, found: _Found, values: dict[str, Any]) -> None:
         concept, dataset = found.concept.value, found.dataset
@@ -251,9 +265,9 @@ class _Reading:
         told = [each.values for each in self._events if each.values]
         events = tuple(dict.fromkeys(IrradiationEvent(**{"uid": None} | values) for values in told))
         totals = _added([*self._totals, self._loose])
-        if not (declared or totals or events):
+        if not (declared or totals or events or self.foreign):
             return None
-        if not (totals or events):
+        if not (totals or events or self.foreign):
             self.cannot("the report names no dose")
         scope, scope_uid = self._scope or ("study", None)
         return DoseReport(

@@ -32,6 +32,7 @@ from msgspec.structs import replace
 from pynetdicom.presentation import PresentationContext
 
 from esi_room.carm.dose import reports
+from esi_room.carm.dose.homes import is_report
 from esi_room.carm.listener import header
 from esi_room.carm.listener.association import Arrival, RoomAssociation
 from esi_room.carm.listener.commands import StoreRequest
@@ -131,7 +132,7 @@ class Storage:
         if named != (request.sop_class_uid, request.sop_instance_uid):
             raise Refusal(MISMATCH, "the data set names another object than the request")
         dose = None
-        if reports.is_structured(request.sop_class_uid):
+        if is_report(request.sop_class_uid, read.attributes["modality"]):
             dose = reports.read(received.path, received.meta_bytes, syntax, self._clock)
         image = CarmImage(
             sop_class_uid=request.sop_class_uid,

@@ -107,6 +107,14 @@ async def test_a_report_that_cannot_be_read_is_kept_and_named(
     assert len(room.frames()) == 1
 
 
+async def test_a_report_of_a_private_class_is_read(open_room: Any, scu: Any, rdsr: Any) -> None:
+    document = report(rdsr)
+    document.SOPClassUID = private = "1.3.12.2.1107.5.9.1"
+    async with open_room(private_classes=(private,)) as room:
+        assert await scu.store(room.port, document) == [0]
+        assert room.entries("carm.dose")[0]["dap_gy_m2"] == 3e-4
+
+
 @pytest.mark.parametrize("option", ["-xe", "-xi", "-xb", "-xd"])
 async def test_dcmtk_sends_a_report(room: Any, rdsr: Any, run: Any, peers: Any, tmp_path: Any, option: str) -> None:
     document = report(rdsr)

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
     DeflatedExplicitVRLittleEndian,
+    EnhancedSRStorage,
     EnhancedXRayRadiationDoseSRStorage,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -188,13 +189,22 @@ def test_an_empty_report_is_a_report_that_says_nothing(rdsr: Any, read: Any) -> 
         assert "the report names no dose" in report.unreadable
 
 
-def test_a_private_report_by_class_is_named_and_by_code_not_taken_for_one(rdsr: Any) -> None:
-    private = rdsr.document(
-        rdsr.num("113722", "2", "Gy.m2", scheme="99VENDOR"), root="DOSE", scheme="99VENDOR", SOPClassUID="1.2.3.4"
-    )
-    assert said(private) is None
-    private.SOPClassUID = reports.DOSE_REPORTS[0]
-    assert said(private).unreadable == ("the report names no dose",)
+def test_a_code_value_under_another_scheme_is_another_code(rdsr: Any) -> None:
+    document = rdsr.document(rdsr.num("113722", "2", "Gy.m2", scheme="99VENDOR"), rdsr.num("113730", "2", "s"))
+    assert said(document).dap_gy_m2 is None
+
+
+def test_the_private_report_of_a_mobile_c_arm(rdsr: Any) -> None:
+    scheme = "99SMS_RADSUM"
+    items = (rdsr.num("C-202", "36", "s", scheme=scheme), rdsr.num("C-204", "3.5", "Gy.cm2", scheme=scheme))
+    report = said(rdsr.document(*items, root="C-10", scheme=scheme, SOPClassUID=EnhancedSRStorage))
+    assert (report.fluoro_time_s, report.dap_gy_m2, report.unreadable) == (36.0, 3.5e-4, ())
+
+
+def test_dose_under_codes_that_only_their_maker_knows_is_named(rdsr: Any) -> None:
+    item = rdsr.num("DAP-1", "3.5", "Gy.cm2", scheme="99VENDOR")
+    report = said(rdsr.document(item, root="DOSE", scheme="99VENDOR", SOPClassUID=EnhancedSRStorage))
+    assert (report.dap_gy_m2, report.unreadable) == (None, ("dose under a code of the device's own: not read",))
 
 
 def test_a_report_of_something_else_is_none(rdsr: Any) -> None:
