@@ -1,13 +1,17 @@
-"""C-STORE throughput: esi_room against dcmtk's storescp and Orthanc, one sender, one run.
+"""C-STORE throughput: esi_room against a bare receiver, dcmtk's storescp and Orthanc, one sender, one run.
 
-    python benchmarks/cstore.py [--rounds N]
+    python benchmarks/cstore.py [--rounds N] [--large-mib N]
 
 The sender is dcmtk's storescu with TCP_NODELAY=1, one association, explicit VR little endian. Every receiver gets
-the same files: 300 of 256 KiB, then 100 of 2 MiB, on the same disk. What each has done when it answers 0000:
+the same files: 300 of 256 KiB, then 100 of 2 MiB, on the same disk, the receivers in turn in every round. The ratio is
+that of the best rounds, to the bare receiver. What each has done when it answers 0000:
 
-- esi_room: file fsynced, linked, directory fsynced, journal line written and fdatasynced; digests of file and data set
-- storescp: file written (no fsync)
-- Orthanc: file fsynced (SyncStorageArea, its default since 1.7.4) and indexed in SQLite
+- bare: object written, hashed and fsynced (peers/bare_store.py)
+- esi_room: object written, hashed, fsynced, linked, directory fsynced, header read, journal line fdatasynced
+- storescp: object written (no fsync)
+- Orthanc: object fsynced (SyncStorageArea, its default since 1.7.4) and indexed in SQLite
+
+Last, one multi-frame object of 2 GiB, and what it costs the daemon's processes in memory.
 
 Needs the Debian packages dcmtk and orthanc; a peer that is missing is left out and said.
 """
@@ -21,6 +25,7 @@ import logging
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,6 +33,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -43,30 +49,50 @@ from esi_room.record.journal import Identity, Journal
 SETS = ((300, 256), (100, 2048))  # objects, KiB of pixels each
 NODELAY = os.environ | {"TCP_NODELAY": "1"}
 SENDER = "STORESCU"
+COLUMNS = 512
+FRAME_BYTES = 1 << 20
 
 
 def make_objects(folder: Path, count: int, kib: int) -> None:
     """`count` objects of `kib` KiB of noise: nothing compresses, nothing repeats."""
     folder.mkdir()
-    columns = 512
     noise = np.random.default_rng(kib)
     study, series = generate_uid(), generate_uid()
     for number in range(count):
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        image = Dataset()
-        image.file_meta = meta
-        image.SOPClassUID = SecondaryCaptureImageStorage
-        image.SOPInstanceUID = generate_uid()
-        image.PatientID, image.PatientName = "BENCH", "Bench^Mark"
+        image = picture(kib * 1024 // COLUMNS)
         image.StudyInstanceUID, image.SeriesInstanceUID = study, series
-        image.Modality, image.InstanceNumber = "OT", number + 1
-        image.Rows, image.Columns = kib * 1024 // columns, columns
-        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-        image.BitsAllocated = image.BitsStored = 8
-        image.HighBit, image.PixelRepresentation = 7, 0
+        image.InstanceNumber = number + 1
         image.PixelData = noise.integers(0, 256, kib * 1024, dtype=np.uint8).tobytes()
         image.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
+
+
+def make_large(path: Path, mib: int) -> None:
+    """One object of `mib` frames of 1 MiB, written in pieces: it need not fit into memory."""
+    image = picture(FRAME_BYTES // COLUMNS)
+    image.StudyInstanceUID, image.SeriesInstanceUID = generate_uid(), generate_uid()
+    image.NumberOfFrames = mib
+    image.save_as(path, enforce_file_format=True)
+    frame = np.random.default_rng(mib).integers(0, 256, FRAME_BYTES, dtype=np.uint8).tobytes()
+    with path.open("ab") as file:
+        file.write(struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, mib * FRAME_BYTES))
+        for _ in range(mib):
+            file.write(frame)
+
+
+def picture(rows: int) -> Dataset:
+    """All but the pixels."""
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.SOPClassUID = SecondaryCaptureImageStorage
+    image.SOPInstanceUID = generate_uid()
+    image.PatientID, image.PatientName = "BENCH", "Bench^Mark"
+    image.Modality = "OT"
+    image.Rows, image.Columns = rows, COLUMNS
+    image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation = 7, 0
+    return image
 
 
 async def send(folder: Path, called: str, port: int) -> float:
@@ -80,6 +106,12 @@ async def send(folder: Path, called: str, port: int) -> float:
     if process.returncode:
         raise SystemExit(f"storescu to {called}: {errors.decode()[-500:]}")
     return time.perf_counter() - started
+
+
+class Receiver(NamedTuple):
+    called: str
+    port: int
+    pid: int
 
 
 def free_port() -> int:
@@ -102,28 +134,35 @@ async def until_open(port: int, seconds: float = 30) -> None:
             return
 
 
-@asynccontextmanager
-async def esi_room(data: Path) -> AsyncIterator[tuple[str, int]]:
+async def serve(data: Path, port: int) -> None:
+    """The C-arm's side of a room, for ever."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # only the table
     clock = SystemClock()
     peers = (PeerRule(ae_title=SENDER, address="127.0.0.1"),)
-    settings = CarmSettings(listen=("127.0.0.1", 0), peers=peers)
+    settings = CarmSettings(listen=("127.0.0.1", port), peers=peers)
     async with Journal.open(data, clock, Identity(room="bench")) as journal:
-        service = CarmService(settings, journal, clock, on_preview=lambda _: None)
-        running = asyncio.create_task(service.run())
-        while service.address is None:
-            await asyncio.sleep(0.02)
-        yield settings.ae_title, service.address[1]
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await CarmService(settings, journal, clock, on_preview=lambda _: None).run()
+
+
+def esi_room(data: Path):
+    port = free_port()
+    return process([sys.executable, __file__, "--serve", str(data), str(port)], port, "ESI_ROOM")
+
+
+def bare(data: Path):
+    data.mkdir()
+    port = free_port()
+    script = Path(__file__).with_name("peers") / "bare_store.py"
+    return process([sys.executable, str(script), str(port), str(data)], port, "BARE")
 
 
 @asynccontextmanager
-async def process(command: list[str], port: int, called: str) -> AsyncIterator[tuple[str, int]]:
+async def process(command: list[str], port: int, called: str) -> AsyncIterator[Receiver]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     peer = await asyncio.create_subprocess_exec(*command, env=NODELAY, **quiet)
     try:
         await until_open(port)
-        yield called, port
+        yield Receiver(called, port, peer.pid)
     finally:
         peer.terminate()
         await peer.wait()
@@ -154,39 +193,99 @@ def orthanc(data: Path):
 
 
 RECEIVERS = (
-    ("esi_room", "fsync of object, directory and journal before 0000", esi_room, None),
-    ("dcmtk storescp", "no fsync", storescp, "storescp"),
+    ("bare", "fsync of the object", bare, None),
+    ("esi_room", "fsync of object, directory and journal", esi_room, None),
+    ("dcmtk storescp", "nothing", storescp, "storescp"),
     ("Orthanc", "fsync of the object; SQLite index", orthanc, "Orthanc"),
 )
 
 
-async def main() -> None:
-    arguments = argparse.ArgumentParser(description="C-STORE throughput", epilog="python benchmarks/cstore.py")
-    arguments.add_argument("--rounds", type=int, default=3, help="the best of this many is printed")
-    rounds = arguments.parse_args().rounds
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # only the table
+async def best_of(rounds: int, count: int, kib: int, work: Path, names: set[str]) -> dict[str, float]:
+    """Seconds of the best round of each receiver; they take turns, so that a busy minute falls on all of them."""
+    best: dict[str, float] = {}
+    for number in range(rounds):
+        for name, _, receiver, _ in RECEIVERS:
+            if name in names:
+                data = work / f"data-{kib}-{number}"
+                async with receiver(data) as (called, port, _):
+                    seconds = await send(work / f"{kib}", called, port)
+                shutil.rmtree(data)
+                best[name] = min(best.get(name, seconds), seconds)
+    return best
+
+
+def peak_mib(pid: int) -> float:
+    """Most memory that a process ever had, since `forget_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def processes(pid: int) -> dict[str, int]:
+    """The daemon and its listener."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"esi_room.carm.listener" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return {"listener": int(child), "daemon": pid}
+    raise SystemExit("the daemon has no listener")
+
+
+async def large(work: Path, mib: int) -> str:
+    """One object of `mib` MiB; a line of what it cost."""
+    (work / "warm").mkdir()
+    (work / "large").mkdir()
+    make_large(work / "warm" / "warm.dcm", 8)
+    make_large(work / "large" / "large.dcm", mib)
+    async with esi_room(work / "data-large") as (called, port, pid):
+        await send(work / "warm", called, port)
+        members = processes(pid)
+        before = {name: peak_mib(member) for name, member in members.items() if forget_peak(member) is None}
+        seconds = await send(work / "large", called, port)
+        memory = ", ".join(
+            f"{name} {before[name]:.0f} MiB before, at most {peak_mib(member):.0f} MiB"
+            for name, member in members.items()
+        )
+    return f"One object of {mib} MiB: {mib / seconds:.0f} MiB/s; memory: {memory}."
+
+
+def table(results: list[tuple[int, int, dict[str, float]]]) -> None:
+    print(
+        "| receiver | durable before 0000 | " + " | ".join(f"{n} x {kib} KiB | ratio" for n, kib, _ in results) + " |"
+    )
+    print("|---|---|" + "---|---|" * len(results))
+    for name, what, _, program in RECEIVERS:
+        cells = [
+            f"{count / best[name]:.0f} objects/s, {count * kib / 1024 / best[name]:.0f} MiB/s"
+            f" | {best['bare'] / best[name]:.2f}"
+            if name in best
+            else f"{program} is not installed | "
+            for count, kib, best in results
+        ]
+        print(f"| {name} | {what} | " + " | ".join(cells) + " |")
+
+
+async def main(rounds: int, large_mib: int) -> None:
     path = "/usr/bin:/usr/sbin:" + os.environ.get("PATH", "")
+    names = {name for name, _, _, program in RECEIVERS if program is None or shutil.which(program, path=path)}
     with tempfile.TemporaryDirectory(prefix="cstore-", dir=Path.cwd()) as folder:
-        work = Path(folder)
+        work, results = Path(folder), []
         for count, kib in SETS:
             make_objects(work / f"{kib}", count, kib)
-        print("| receiver | durable before 0000 | " + " | ".join(f"{n} x {kib} KiB" for n, kib in SETS) + " |")
-        print("|---|---|" + "---|" * len(SETS))
-        for name, what, receiver, program in RECEIVERS:
-            if program is not None and shutil.which(program, path=path) is None:
-                print(f"| {name} | not installed |" + " |" * len(SETS))
-                continue
-            cells = []
-            for count, kib in SETS:
-                best = float("inf")
-                for number in range(rounds):
-                    data = work / f"{program or 'room'}-{kib}-{number}"
-                    async with receiver(data) as (called, port):
-                        best = min(best, await send(work / f"{kib}", called, port))
-                    shutil.rmtree(data)
-                cells.append(f"{count / best:.0f} objects/s, {count * kib / 1024 / best:.0f} MiB/s")
-            print(f"| {name} | {what} | " + " | ".join(cells) + " |", flush=True)
+            results.append((count, kib, await best_of(rounds, count, kib, work, names)))
+        table(results)
+        print()
+        print(await large(work, large_mib))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description="C-STORE throughput", epilog="python benchmarks/cstore.py")
+    parser.add_argument("--rounds", type=int, default=3, help="the best of this many is printed")
+    parser.add_argument("--large-mib", type=int, default=2048, help="size of the large object")
+    parser.add_argument("--serve", nargs=2, metavar=("DATA", "PORT"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        asyncio.run(serve(Path(arguments.serve[0]), int(arguments.serve[1])))
+    else:
+        asyncio.run(main(arguments.rounds, arguments.large_mib))

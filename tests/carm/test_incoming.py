@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -39,3 +40,34 @@ def test_a_disk_that_does_not_take_a_piece_refuses_the_object_and_reads_on(incom
     assert incoming.write(b"\1" * WRITE_OUT_BYTES) == WRITE_OUT_BYTES
     assert incoming.problem == "cannot write: No space left on device"
     assert incoming.write(b"\1" * 100) == 100
+
+
+def test_a_whole_object_gets_its_name_among_the_frames(incoming, tmp_path):
+    frames = tmp_path / "frames"
+    incoming.write(b"octets")
+    assert not incoming.link(frames), "there is no such directory"
+    frames.mkdir()
+    assert incoming.link(frames)
+    incoming.sync()
+    incoming.sync_name()
+    [kept] = frames.iterdir()
+    assert kept.name == f"{hashlib.sha256(META + b'octets').hexdigest()}.dcm"
+    incoming.discard()
+    assert kept.read_bytes() == META + b"octets"
+    assert not incoming.path.exists()
+
+
+def test_a_name_that_is_taken_is_left_alone(incoming, tmp_path):
+    incoming.write(b"octets")
+    other = tmp_path / f"{incoming.sha256}.dcm"
+    other.write_bytes(b"torn by a crash")
+    assert not incoming.link(tmp_path)
+    incoming.unlink()
+    assert other.read_bytes() == b"torn by a crash"
+
+
+def test_an_object_refused_after_all_leaves_no_name(incoming, tmp_path):
+    incoming.write(b"octets")
+    assert incoming.link(tmp_path)
+    incoming.unlink()
+    assert [path.name for path in tmp_path.iterdir()] == ["1.dcm"]

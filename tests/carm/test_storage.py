@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import stat
+import struct
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
@@ -18,6 +20,7 @@ from pydicom.uid import (
 )
 from pynetdicom import build_context
 
+from esi_room.carm import keeper
 from esi_room.carm.listener.contexts import storage_classes, transfer_syntaxes
 from esi_room.record.verify import verify_room
 
@@ -235,3 +238,47 @@ async def test_of_several_transfer_syntaxes_one_without_loss_is_taken(room, scu)
     association = await scu.associate(room.port, [lossy_first])
     assert association.accepted_contexts[0].transfer_syntax == ["1.2.840.10008.1.2"]
     await asyncio.to_thread(association.release)
+
+
+async def test_the_listener_links_by_itself_and_the_daemon_where_it_cannot(room, scu, monkeypatch):
+    linked: list[str] = []
+    real = keeper.link
+    monkeypatch.setattr(keeper, "link", lambda *arguments: (linked.append(arguments[2]), real(*arguments)))
+    images = [scu.picture() for _ in range(3)]
+    assert await scu.store(room.port, *images) == [0, 0, 0]
+    assert len(linked) == 1, "the record had no frames before its first image"
+    await room.journal.switch("procedure", "test")
+    assert await scu.store(room.port, *images) == [0, 0, 0]
+    assert len(linked) == 2 and len(room.frames()) == 6
+
+
+LARGE_MIB = 300
+
+
+async def test_a_large_run_costs_no_memory(room, scu):
+    assert await scu.store(room.port, scu.picture()) == [0]
+    pid = room.service.listener_pid
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # forget the peak so far
+    before_kib = _peak_kib(pid)
+    image = scu.picture(NumberOfFrames=LARGE_MIB)
+    del image.PixelData
+    header = _encoded(image) + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, LARGE_MIB << 20)
+    frame = scu.pdv(0, bytes(1 << 19)) * 2
+    reader, writer = await asyncio.open_connection("127.0.0.1", room.port)
+    writer.write(scu.request())
+    assert (await scu.read_pdu(reader))[0] == 2
+    writer.write(scu.pdv(3, scu.store_command(image.SOPInstanceUID)) + scu.pdv(0, header))
+    for _ in range(LARGE_MIB):
+        writer.write(frame)
+        await writer.drain()
+    writer.write(scu.pdv(2, b""))
+    _, body = await asyncio.wait_for(scu.read_pdu(reader), 60)
+    assert scu.status_of(body) == 0
+    writer.close()
+    assert room.entries("carm.image")[-1]["size_bytes"] > LARGE_MIB << 20
+    assert _peak_kib(pid) - before_kib < 8 << 10
+
+
+def _peak_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])

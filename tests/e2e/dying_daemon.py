@@ -1,7 +1,8 @@
 """`python dying_daemon.py CONFIG CALL N MODE`: the daemon, but its N-th CALL is its last.
 
-CALL is `write` (of the record), a function of `os` that makes something durable, `any` of them, or `image`: any of
-them from the first image on. MODE:
+CALL is `write` (of the record), a function of `os` that makes something durable, `any` of them, `image`: any of them
+from the first image's entry on, or `listener`: one that makes an object durable in the listener's process (see
+`dying_listener`). MODE:
 
 before  the process ends instead of the call
 torn    half of what is to be written reaches the file; other calls are done, and then the process ends
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from esi_room.carm import child
 from esi_room.cli import logs
 from esi_room.config import load
 from esi_room.record import journal
@@ -36,15 +38,14 @@ class Death:
 
     def __init__(self, call: str, number: int, mode: str) -> None:
         self._call, self._number, self.mode = call, number, mode
-        self._images = False
+        self.images = False
         self._count = itertools.count(1)
         self._lock = threading.Lock()
         self.synced: dict[int, int] = {}
 
     def due(self, call: str) -> bool:
         with self._lock:
-            self._images |= call == "link"
-            counts = self._call in (call, "any") or (self._call == "image" and self._images)
+            counts = self._call in (call, "any") or (self._call == "image" and self.images)
             return counts and next(self._count) == self._number
 
     def now(self, call: str) -> None:
@@ -68,6 +69,7 @@ class DyingDisk(Disk):
         return descriptor
 
     def write(self, descriptor: int, octets: bytes) -> None:
+        self.death.images |= b'"type":"carm.image"' in octets
         if self.death.due("write"):
             if self.death.mode == "torn":
                 super().write(descriptor, octets[: len(octets) // 2])
@@ -97,8 +99,21 @@ def deadly(call: Callable[..., Any], death: Death) -> Callable[..., Any]:
     return called
 
 
+def dying_listener(number: str, mode: str) -> None:
+    """From here on it is started in the listener's place."""
+    os.environ |= {"DYING": f"{number} {mode}", "PYTHONPATH": str(Path(__file__).parent)}
+    real = child.Child.start
+
+    async def start(module: str) -> child.Child:
+        return await real("dying_listener" if module == "esi_room.carm.listener" else module)
+
+    child.Child.start = start  # type: ignore[method-assign]
+
+
 def main() -> None:
     path, call, number, mode = sys.argv[1:]
+    if call == "listener":
+        dying_listener(number, mode)
     DyingDisk.death = death = Death(call, int(number), mode)
     journal.Disk = DyingDisk  # type: ignore[misc]
     for name in ("fsync", "fdatasync", "ftruncate", "link", "replace", "mkdir"):
