@@ -18,7 +18,7 @@ from typing import Any
 
 from pynetdicom.association import Association
 
-from simulators.carm.scu import Job, NoAnswerError, NotOfferedError, PeerError, Scu
+from simulators.carm.scu import Job, NoAnswerError, NotOfferedError, PeerError, Scu, cut
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 15.0
@@ -100,7 +100,7 @@ class JobQueue:
                 self._done(job, stored=True, **fields)
         finally:
             if self._sending and self._association is not None:
-                self._association.abort()
+                cut(self._association)
             await self._hang_up()
 
     async def _something_to_send(self) -> None:

@@ -142,7 +142,7 @@ class Scu:
     def hang_up(self) -> None:
         """Abort what is under way: the C-arm is switched off."""
         for association in list(self._open):
-            association.abort()
+            cut(association)
 
     def storage(self) -> Association:
         """An association for images and reports."""
@@ -197,6 +197,12 @@ def _context(association: Association, job: Job) -> int:
     if association.is_established:
         raise NotOfferedError(f"the room does not take {job.dataset.SOPClassUID.name}")
     raise NoAnswerError("the association is gone")
+
+
+def cut(association: Association) -> None:
+    """Abort, and wake the thread that waits for an answer; pynetdicom 3.0.4 lets it wait out its time-out."""
+    association.abort()
+    association.dimse.msg_queue.put((None, None))
 
 
 def expect_success(answer: Dataset) -> None:

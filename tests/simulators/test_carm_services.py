@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,8 @@ class Hospital:
         self.asked: list[Dataset] = []
         self.threads: list[threading.Thread] = []
         self.answers: list[int] = []
+        self.creating, self.answering = threading.Event(), threading.Event()
+        self.answering.set()
 
     def find(self, event: Any) -> Iterator[tuple[int, Dataset | None]]:
         self.queries.append(event.identifier)
@@ -73,6 +76,8 @@ class Hospital:
 
     def create(self, event: Any) -> tuple[int, Dataset | None]:
         uid = str(event.request.AffectedSOPInstanceUID)
+        self.creating.set()
+        self.answering.wait(20)
         if uid in self.steps:
             return 0x0111, None
         self.steps[uid] = event.attribute_list
@@ -385,6 +390,38 @@ async def test_a_step_waits_for_the_room_and_begins_before_it_ends(make: Make, p
     (uid,) = hospital.steps
     assert hospital.told == [("create", uid), ("set", uid)]
     assert [line["ok"] for line in carm.truth.of("carm", "n_create")][-1] is True
+
+
+async def test_a_step_whose_answer_was_lost_is_not_begun_twice(make: Make, port: int) -> None:
+    class Forgetful(Hospital):
+        def create(self, event: Any) -> tuple[int, Dataset | None]:
+            answer = super().create(event)
+            if answer[0] == 0x0000:
+                event.assoc.abort()
+            return answer
+
+    with Forgetful().open(port) as hospital:
+        async with running(make(mpps=True)) as carm:
+            await carm.do("begin_case")
+            await carm.do("end_case")
+            assert await carm.drain(10)
+    assert [what for what, _ in hospital.told] == ["create", "set"]
+    assert [line["ok"] for line in carm.truth.of("carm", "n_create")] == [False, True]
+
+
+def test_it_can_be_switched_off_while_the_room_thinks(make: Make, port: int) -> None:
+    async def begin() -> None:
+        async with running(make(mpps=True)) as carm:
+            await carm.do("begin_case")
+            await asyncio.to_thread(hospital.creating.wait, 10)
+
+    with Hospital().open(port) as hospital:
+        hospital.answering.clear()
+        began_s = time.monotonic()
+        asyncio.run(begin())
+        took_s = time.monotonic() - began_s
+        hospital.answering.set()
+    assert took_s < 5, "a thread waited for the answer"
 
 
 async def test_the_next_case_is_another_study(make: Make, port: int) -> None:
