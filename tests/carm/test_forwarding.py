@@ -312,6 +312,17 @@ async def test_steps_are_passed_on_in_order_to_the_hospital_and_only_there(open_
             assert room.entries("carm.forward") == []
 
 
+async def test_a_record_just_opened_says_how_its_destinations_are(open_room, free_port, scu):
+    async with open_room(destinations=(to(free_port()),)) as room:
+        room.journal.at_opening(room.service.say_again)
+        assert await scu.store(room.port, scu.picture()) == [0]
+        await room.entry("device.state", state="lost", port="PACS @ 127.0.0.1")
+        await room.journal.switch("procedure", "a case begins")
+        async with asyncio.timeout(5):
+            while states(room, "pacs") != ["lost", "lost"]:
+                await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def storescp(program: str, port: int, folder: Path) -> AsyncIterator[None]:
     folder.mkdir(exist_ok=True)
