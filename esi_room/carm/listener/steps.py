@@ -12,7 +12,7 @@ Rules of this file:
     0000  it is in the record, durable              0112  no step with this UID
     0106  the status is none, or not allowed here   0117  the UID is no UID
     0110  the step is over (Error ID A710), or an error of ours
-    0111  there is a step with this UID already     0120  no status; 0121  an empty one
+    0111  there is a step with this UID already     0120  it has no status, or an empty one
     0213  not kept: disk full, record not writable, daemon gone or too slow
 """
 
