@@ -27,7 +27,7 @@ from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.carm.errands import Errands
 from simulators.carm.fluoroscope import Action, Fluoroscope
 from simulators.carm.jobs import FIRST_RETRY_S, JobQueue
-from simulators.carm.scu import Job, NoAnswerError, PeerError, Scu
+from simulators.carm.scu import Job, NotOfferedError, PeerError, Scu
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 
@@ -100,7 +100,7 @@ class CArm(Fluoroscope):
     async def worklist(self, order: str | None = None, *, mine: bool = False) -> None:
         """Choose the patient from the room's worklist: the line with that Scheduled Procedure Step ID, or the first.
 
-        Looks again for a while where the room does not answer, or does not have it yet: as one presses "refresh".
+        Looks again for a while where the room does not answer, or has not got it yet: as one presses "refresh".
         `mine`: ask only for what is scheduled on this AE title, today by the C-arm's clock.
         """
         if self._open is not None and self._open.events:
@@ -120,7 +120,7 @@ class CArm(Fluoroscope):
         try:
             lines = await asyncio.to_thread(worklist.find, self._scu, asked)
         except PeerError as error:
-            again = isinstance(error, NoAnswerError)
+            again = not isinstance(error, NotOfferedError)
             self.note("c_find", ok=False, reason=str(error), **({"retry_s": WORKLIST_RETRY_S} if again else {}))
             return None if again else False
         chosen = next((line for line in lines if order in (None, line.step_id)), None)
