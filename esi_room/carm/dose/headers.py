@@ -53,7 +53,7 @@ def _value(dose: dict[str, Any], keyword: str, by: float, unreadable: list[str])
         return None
     value = number(str(dose[keyword]))
     if value is None:
-        unreadable.append(f"{keyword}: no number, or less than zero")
+        unreadable.append(f"{keyword}: no number of this quantity")
     return None if value is None else times(value, by)
 
 

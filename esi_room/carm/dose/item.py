@@ -98,7 +98,7 @@ def measured(item: Dataset, dimension: Dimension) -> Number:
     value, unit = written
     unit = _unit(places) or unit
     if value is None:
-        return Number(None, "no number, or less than zero")
+        return Number(None, "no number of this quantity")
     if not unit:
         return Number(None, "no unit")
     by = factor(unit, dimension)

@@ -38,5 +38,5 @@ def _value(dataset: Dataset, keyword: str, by: float, unreadable: list[str]) -> 
         return None
     value = number(written)
     if value is None:
-        unreadable.append(f"{keyword}: no number, or less than zero")
+        unreadable.append(f"{keyword}: no number of this quantity")
     return None if value is None else times(value, by)

@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Literal
 
@@ -30,6 +29,8 @@ _TIME_S = {
 _MEGA = re.compile(r"M(?:[Gg][Yy]|m)")
 _SEPARATORS = re.compile(r"[\s.*·•×⋅_^-]")
 _SPELT = str.maketrans({"µ": "u", "μ": "u", "²": "2"})
+# Of no unit that devices use has any procedure had so many; sums and products of less stay finite.
+LARGEST = 1e12
 # What binary multiplication adds behind the 12th digit is ours, not the device's.
 _DIGITS = 12
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
@@ -59,13 +60,13 @@ def _symbol(unit: str) -> str | None:
 def number(text: str) -> float | None:
     """A number as a device writes it, a decimal comma as well (PS3.5 section 6.2 has only the point).
 
-    None for what is none, is not finite or is negative: no dose and no time is.
+    None for what is none, is negative or LARGEST and more: no dose and no time is.
     """
     plain = text.strip("\0 ")
     if _NUMBER.fullmatch(plain) is None:
         return None
     value = float(plain.replace(",", "."))
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value < LARGEST else None
 
 
 def quantity(text: str) -> tuple[float, str] | None:

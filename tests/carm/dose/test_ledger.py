@@ -99,7 +99,7 @@ def test_an_image_header_in_its_units() -> None:
     assert headers.report(image(EntranceDoseInmGy=3.0, Exposure=2)) is None
     broken = headers.report(product(1, "much"))
     assert broken is not None and broken.unreadable == (
-        "ImageAndFluoroscopyAreaDoseProduct: no number, or less than zero",
+        "ImageAndFluoroscopyAreaDoseProduct: no number of this quantity",
     )
 
 

@@ -157,8 +157,8 @@ UNREADABLE = {
     "another unit": (lambda r: r.num("113722", "2", "Gy"), "no unit of Gy.m2: Gy"),
     "an unknown unit": (lambda r: r.num("113722", "2", "R.cm2"), "no unit of Gy.m2: R.cm2"),
     "megagray": (lambda r: r.num("113722", "2", "MGy.cm2"), "no unit of Gy.m2: MGy.cm2"),
-    "negative": (lambda r: r.num("113722", "-2", "Gy.m2"), "no number, or less than zero"),
-    "words": (lambda r: _in_text(r, "see Smith^John"), "no number, or less than zero"),
+    "negative": (lambda r: r.num("113722", "-2", "Gy.m2"), "no number of this quantity"),
+    "words": (lambda r: _in_text(r, "see Smith^John"), "no number of this quantity"),
 }
 
 

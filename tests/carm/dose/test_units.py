@@ -71,7 +71,7 @@ def test_numbers(written: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "-1", "nan", "inf", "1e999", "1.234,5", "1,234.5", "1 2", "0x10", "1_0", "twelve"]
+    "written", ["", "-1", "nan", "inf", "1e999", "1e12", "1.234,5", "1,234.5", "1 2", "0x10", "1_0", "twelve"]
 )
 def test_what_is_no_dose_is_none(written: str) -> None:
     assert number(written) is None
