@@ -22,6 +22,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=200)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=16)]  # value representation SH, and AE titles
 Uid = Annotated[str, Meta(pattern=r"^[0-9.]{1,64}$")]
 DateTime = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")]
+Moment = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")]
 Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
@@ -121,6 +122,18 @@ class WithdrawOrder(Command, frozen=True):
     order: ShortText
 
 
+class ShowFrame(Command, frozen=True):
+    """Which image was on at a moment: the frame that had begun last, of any object of `record` (null: the open one).
+
+    `at`: RFC 3339, with a zone. The answer names the frame; before it the picture itself, a JPEG, comes on
+    `reply/<client>/image`.
+    """
+
+    NAME: ClassVar = "frame"
+    at: Moment
+    record: RecordId | None = None
+
+
 class Backfill(Command, frozen=True):
     """Send me lines again: those of `record` from `from_seq` on, up to `to_seq` (both included; null: to the end).
 
@@ -135,5 +148,5 @@ class Backfill(Command, frozen=True):
 
 
 COMMANDS: dict[str, type[Command]] = {
-    c.NAME: c for c in (Start, EnterPhase, Note, End, PlaceOrder, WithdrawOrder, Backfill)
+    c.NAME: c for c in (Start, EnterPhase, Note, End, PlaceOrder, WithdrawOrder, ShowFrame, Backfill)
 }

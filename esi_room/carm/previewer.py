@@ -42,6 +42,7 @@ class Previewer:
         self._newest: tuple[str, str, Path] | None = None
         self._wake = asyncio.Event()
         self._child: Child | None = None
+        self._one_at_a_time = asyncio.Lock()
 
     def show(self, sha256: str, sop_instance_uid: str, path: Path) -> None:
         """`path` is the last image from now on."""
@@ -57,17 +58,22 @@ class Previewer:
                 self._wake.clear()
                 if self._newest is not None:
                     (sha256, uid, path), self._newest = self._newest, None
-                    shown = await self._decoded(path)
+                    shown = await self.picture(path, None)
                     self._on_preview(Preview(sha256=sha256, sop_instance_uid=uid, jpeg=shown.jpeg, reason=shown.reason))
                     await asyncio.sleep(PAUSE_S)
         finally:
             await self._drop()
 
-    async def _decoded(self, path: Path) -> Shown:
+    async def picture(self, path: Path, frame: int | None) -> Shown:
+        """One frame (from 1; None: the last) of the object at `path`, for whoever asks."""
+        async with self._one_at_a_time:
+            return await self._asked(path, frame)
+
+    async def _asked(self, path: Path, frame: int | None) -> Shown:
         child = await self._ready()
         if child is None:
             return Shown(jpeg=None, reason="no process for decoding can be started")
-        child.send(Show(path=str(path)))
+        child.send(Show(path=str(path), frame=frame))
         try:
             shown: Shown = await asyncio.wait_for(child.read(Shown), PATIENCE_S)
         except (EOFError, TimeoutError, ValueError):

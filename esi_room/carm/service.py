@@ -22,6 +22,7 @@ from esi_room.carm.cases import Cases
 from esi_room.carm.child import Child
 from esi_room.carm.dispatch import Dispatch
 from esi_room.carm.dose.desk import DoseDesk
+from esi_room.carm.frames import Frames
 from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
 from esi_room.carm.order_sources import OrderSources
@@ -85,6 +86,8 @@ class CarmService:
         self._placer = Placer(journal.root)
         self._dose = DoseDesk(journal, clock, settings.dose_levels)
         self._previewer = Previewer(on_preview)
+        self.frames = Frames(journal.root, self._previewer)
+        """Which image was on at a moment."""
         self.orders = OrderBook(journal, clock, self._offer)
         """What is scheduled; takes the staff's `order` and `withdraw_order`."""
         self.dispatch = Dispatch(settings, journal, clock)

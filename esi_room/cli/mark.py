@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from esi_room.commands import COMMANDS, Backfill
+from esi_room.commands import COMMANDS, Backfill, ShowFrame
 from esi_room.config import RoomConfig, load
 from esi_room.errors import BrokerError
 from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
@@ -33,7 +33,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("name", type=click.Choice([name for name in COMMANDS if name != Backfill.NAME]))
+@click.argument("name", type=click.Choice([name for name in COMMANDS if name not in (Backfill.NAME, ShowFrame.NAME)]))
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option(
     "--config", "-c", "path", type=click.Path(path_type=Path), default=Path("room.toml"), show_default=True,

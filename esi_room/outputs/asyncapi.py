@@ -89,6 +89,7 @@ def _channels() -> list[_Channel]:
         *rows,
         _Channel("reply", "reply/{client}", "send", False, ("reply",)),
         _Channel("backfill", "reply/{client}/backfill", "send", False, events),
+        _Channel("picture", "reply/{client}/image", "send", False, ("picture",)),
         _Channel("status", "status", "send", True, ("status",)),
         _Channel("private.identity", "private/identity", "send", True, ("private.identity",)),
         _Channel("image.last", "image/last", "send", True, ("image.last",)),
@@ -106,6 +107,7 @@ def _messages() -> list[_Message]:
             "private.identity",
             "The patient of the open record, for those whom the broker's access rules let see it; empty: nobody.",
         ),
+        _Message("picture", "The frame that `command/frame` asked for, as JPEG.", content_type="image/jpeg"),
         _Message(
             "image.last",
             "The last image of the open record as JPEG, at most 512 KiB; empty when there is none.",

@@ -15,15 +15,15 @@ from __future__ import annotations
 import asyncio
 import difflib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from esi_room.commands import COMMANDS, Backfill, Command
+from esi_room.commands import COMMANDS, Backfill, Command, ShowFrame
 from esi_room.errors import CommandRefused, RecordError
 from esi_room.events import Entry, OperatorCommand
-from esi_room.outputs.messages import Position, Reply
+from esi_room.outputs.messages import FrameFound, Position, Reply
 from esi_room.outputs.topics import LEVEL
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.journal import Journal, Receipt
@@ -43,12 +43,25 @@ Handler = Callable[[Any], Awaitable[Receipt]]
 """Carries out one command (an instance of its class in `esi_room.commands`); the receipt of what it said, durable."""
 
 
+class Looked(NamedTuple):
+    """The frame that was asked for, and its picture or the reason why there is none; no frame: the reason why."""
+
+    found: FrameFound | None
+    jpeg: bytes | None
+    problem: str | None
+
+
+Look = Callable[[ShowFrame], Awaitable[Looked]]
+"""Finds a frame."""
+
+
 class Answer(NamedTuple):
-    """What goes out: `lines` on the client's backfill topic, then `reply`."""
+    """What goes out: `lines` on the client's backfill topic, `jpeg` on its image topic, then `reply`."""
 
     client: str
     reply: Reply
-    lines: list[Line]
+    lines: Sequence[Line] = ()
+    jpeg: bytes | None = None
 
 
 class _Envelope(NamedTuple):
@@ -60,10 +73,10 @@ class _Envelope(NamedTuple):
 
 
 class Commands:
-    """The room's ear. `handlers`: by command name; `backfill` is answered here."""
+    """The room's ear. `handlers`: by command name; `backfill` is answered here, `frame` by `look` if there is one."""
 
-    def __init__(self, journal: Journal, handlers: Mapping[str, Handler]) -> None:
-        self._journal, self._handlers = journal, handlers
+    def __init__(self, journal: Journal, handlers: Mapping[str, Handler], *, look: Look | None = None) -> None:
+        self._journal, self._handlers, self._look = journal, handlers, look
         self._answers: dict[str, Reply] = {}
 
     async def recall(self) -> None:
@@ -77,7 +90,7 @@ class Commands:
         if retained:  # it would act again at every connection
             problems = ["a command must not be retained: publish it with retain off"]
         if not problems and envelope.id in self._answers:
-            return Answer(envelope.client, self._answers[envelope.id], [])
+            return Answer(envelope.client, self._answers[envelope.id])
         if problems:
             return _refusal(envelope, problems)
         command = self._typed(name, envelope)
@@ -85,10 +98,12 @@ class Commands:
             return _refusal(envelope, [command])
         if isinstance(command, Backfill):
             return await self._backfill(command)
-        return Answer(envelope.client, await self._carry_out(command), [])
+        if isinstance(command, ShowFrame) and self._look is not None:
+            return _shown(command, await self._look(command))
+        return Answer(envelope.client, await self._carry_out(command))
 
     def _typed(self, name: str, envelope: _Envelope) -> Command | str:
-        known = sorted({*self._handlers, Backfill.NAME})
+        known = sorted({*self._handlers, Backfill.NAME, *([] if self._look is None else [ShowFrame.NAME])})
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
@@ -115,7 +130,7 @@ class Commands:
         lines, following = await asyncio.to_thread(_again, self._journal, command)
         if lines is None:
             problem = f"record {command.record} has no line {command.from_seq}"
-            return Answer(command.client, _no(command.id, [problem]), [])
+            return Answer(command.client, _no(command.id, [problem]))
         reply = Reply(
             id=command.id,
             ok=True,
@@ -127,6 +142,14 @@ class Commands:
             next=following,
         )
         return Answer(command.client, reply, lines)
+
+
+def _shown(command: ShowFrame, looked: Looked) -> Answer:
+    if looked.found is None or looked.jpeg is None:
+        refusal = _no(command.id, [looked.problem or "there is no picture"])
+        return Answer(command.client, msgspec.structs.replace(refusal, frame=looked.found))
+    done = _done(command.id, looked.found.record, looked.found.seq, "shown")
+    return Answer(command.client, msgspec.structs.replace(done, frame=looked.found), jpeg=looked.jpeg)
 
 
 def _open(payload: bytes) -> tuple[_Envelope, list[str]]:
@@ -178,7 +201,7 @@ def _no(request: str | None, problems: list[str]) -> Reply:
 
 
 def _refusal(envelope: _Envelope, problems: list[str]) -> Answer:
-    return Answer(envelope.client, _no(envelope.id, problems), [])
+    return Answer(envelope.client, _no(envelope.id, problems))
 
 
 def _again(journal: Journal, command: Backfill) -> tuple[list[Line] | None, Position | None]:

@@ -17,6 +17,17 @@ class Position(Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class FrameFound(Struct, frozen=True, kw_only=True):
+    """A frame: of the object that the entry `record`, `seq` names. `number` counts from 1; null where the object does
+    not tell when each of its frames was taken. `taken_at`: when it began, by the room's clock."""
+
+    record: str
+    seq: int
+    sha256: str
+    number: int | None
+    taken_at: str
+
+
 class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to one command.
 
@@ -34,6 +45,8 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a backfill: lines sent."""
     next: Position | None = None
     """Of a backfill: where to ask on; absent when nothing more is committed."""
+    frame: FrameFound | None = None
+    """Of a frame: which one it is."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -197,6 +197,8 @@ class Publisher:
     async def _reply(self, client: BrokerClient, answer: Answer) -> None:
         for line in answer.lines:
             await client.send(self._topics.backfill(answer.client), line.octets)
+        if answer.jpeg is not None:
+            await client.send(self._topics.picture(answer.client), answer.jpeg)
         await client.send(self._topics.reply(answer.client), _encoder.encode(answer.reply))
 
     # --- what is said -------------------------------------------------------------------------------------

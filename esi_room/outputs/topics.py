@@ -45,6 +45,10 @@ class Topics(NamedTuple):
         """Where the lines that `client` asked for again are sent."""
         return self(f"reply/{client}/backfill")
 
+    def picture(self, client: str) -> str:
+        """Where the frame that `client` asked for is sent."""
+        return self(f"reply/{client}/image")
+
     def command_name(self, topic: str) -> str | None:
         """The command that `topic` names; None if it is no command topic."""
         start = self("command/")

@@ -15,14 +15,16 @@ import structlog
 
 from esi_room import __version__
 from esi_room.carm import CarmService, Preview
+from esi_room.carm.identity import differences
 from esi_room.carm.keeper import SOURCE as CARM_SOURCE
-from esi_room.clock import Clock, SystemClock
+from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339
 from esi_room.clockwatch import ClockWatch
-from esi_room.commands import End, EnterPhase, Note, PlaceOrder, Start, WithdrawOrder
+from esi_room.commands import End, EnterPhase, Note, PlaceOrder, ShowFrame, Start, WithdrawOrder
 from esi_room.config import Device, RoomConfig
 from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
 from esi_room.outputs.broker import EmbeddedBroker
-from esi_room.outputs.commands import Commands, Handler
+from esi_room.outputs.commands import Commands, Handler, Look, Looked
+from esi_room.outputs.messages import FrameFound
 from esi_room.outputs.publisher import Publisher, PublisherSettings
 from esi_room.procedure.desk import Desk
 from esi_room.record.journal import Identity, Journal
@@ -69,7 +71,7 @@ class Room:
         stations = [self._station(journal, device) for device in self._configuration.device]
         for station in stations:
             journal.at_opening(station.say_again)
-        desk = Desk(journal, self._clock)
+        desk = Desk(journal, self._clock, differs=differences)
         await desk.resume()
         carm = self._carm(journal, desk, lambda made: publisher.set_image(made.jpeg, made.sha256, made.reason))
         publisher = self._publisher(journal, desk, carm)
@@ -113,7 +115,7 @@ class Room:
         }
         if carm is not None:
             handlers |= {PlaceOrder.NAME: carm.orders.place, WithdrawOrder.NAME: carm.orders.withdraw}
-        commands = Commands(journal, handlers)
+        commands = Commands(journal, handlers, look=None if carm is None else _look(journal, carm))
         settings = PublisherSettings(
             room=self._configuration.room.id,
             broker=broker_settings(self._configuration, os.environ),
@@ -141,6 +143,23 @@ class Room:
         if before is not None and before != (self._configuration.sha256, __version__):
             changed = ConfigChanged(configuration_sha256=self._configuration.sha256, software=__version__)
             journal.append(Event(source="room", data=changed, received=self._clock.now()))
+
+
+def _look(journal: Journal, carm: CarmService) -> Look:
+    """How a frame is found for whoever asks."""
+
+    async def look(asked: ShowFrame) -> Looked:
+        found = await carm.frames.at(parse_rfc3339(asked.at), asked.record or journal.record)
+        if found.frame is None:
+            return Looked(None, None, found.problem)
+        record, seq = found.frame.entry.record, found.frame.entry.seq
+        taken_at = rfc3339(found.frame.wall_ns)
+        frame = FrameFound(
+            record=record, seq=seq, sha256=found.frame.sha256, number=found.frame.number, taken_at=taken_at
+        )
+        return Looked(frame, found.jpeg, found.problem)
+
+    return look
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -171,8 +171,8 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
                 await client.listen("esi/r/#")
                 for topic in sent:
                     await room.deliver(f"esi/r/{topic}", b"x")
-                for name in ("phase", "backfill"):
-                    allowed = user == "console" or (user in {"display", "auditor"} and name == "backfill")
+                for name in ("phase", "backfill", "frame"):
+                    allowed = user == "console" or (user in {"display", "auditor"} and name != "phase")
                     if allowed:
                         await client.deliver(f"esi/r/command/{name}", b"{}")
                     else:

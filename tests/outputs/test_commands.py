@@ -12,7 +12,8 @@ from outputs_rig import CLOCK, event, lines, pulse
 
 from esi_room.errors import CommandRefused, RecordFull
 from esi_room.events import ClinicalNote, OperatorCommand
-from esi_room.outputs.commands import BACKFILL_LINES, Commands
+from esi_room.outputs.commands import BACKFILL_LINES, Commands, Looked
+from esi_room.outputs.messages import FrameFound
 from esi_room.record.journal import Identity, Journal, Receipt
 
 
@@ -141,6 +142,45 @@ async def test_backfill_of_no_record_is_answered(room: Room, record: Any) -> Non
     answer = await room.commands.answer("backfill", _backfill("1", record, 0))
     assert not answer.reply.ok
     assert answer.lines == []
+
+
+FOUND = FrameFound(record="r", seq=7, sha256="ab", number=3, taken_at="2026-11-23T09:30:00.000000Z")
+
+
+@pytest.mark.parametrize(
+    ("looked", "ok", "jpeg"),
+    [
+        (Looked(FOUND, b"\xff\xd8", None), True, b"\xff\xd8"),
+        (Looked(FOUND, None, "no decoder here reads it"), False, None),
+        (Looked(None, None, "no image had been taken by then"), False, None),
+    ],
+)
+async def test_a_frame_is_answered_with_its_picture_or_the_reason(journal: Journal, looked, ok, jpeg) -> None:
+    async def look(command: Any) -> Looked:
+        assert command.at == "2026-11-23T09:30:01Z"
+        return looked
+
+    commands = Commands(journal, {}, look=look)
+    request = {"id": "1", "actor": "A", "client": "wall", "at": "2026-11-23T09:30:01Z"}
+    answer = await commands.answer("frame", json.dumps(request).encode())
+    assert (answer.reply.ok, answer.jpeg, answer.reply.frame) == (ok, jpeg, looked.found)
+    assert (looked.problem or "shown") in answer.reply.message
+
+
+async def test_a_room_without_a_c_arm_has_no_frames(room: Room) -> None:
+    answer = await room.ask("frame", at="2026-11-23T09:30:01Z")
+    assert "there is no command 'frame'" in answer.reply.message
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-11-23T09:30:01", "2026-11-23", 5])
+async def test_a_moment_without_a_zone_is_none(journal: Journal, at: Any) -> None:
+    async def look(_: Any) -> Looked:
+        raise AssertionError
+
+    request = {"id": "1", "actor": "A", "client": "wall", "at": at}
+    answer = await Commands(journal, {}, look=look).answer("frame", json.dumps(request).encode())
+    assert not answer.reply.ok
+    assert "$.at" in answer.reply.message
 
 
 def _backfill(request: str, record: Any, from_seq: int, to_seq: int | None = None) -> bytes:
