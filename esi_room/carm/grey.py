@@ -81,7 +81,8 @@ def _stored(frame: NDArray[Any], header: Dataset) -> NDArray[Any]:
     stored = int(header.get("BitsStored") or 0)
     if frame.dtype.kind not in "iu" or not 0 < stored < 8 * frame.dtype.itemsize:
         return frame
-    shift = max(0, int(header.get("HighBit", stored - 1)) + 1 - stored)
+    high = header.get("HighBit")
+    shift = 0 if high is None else max(0, int(high) + 1 - stored)
     values = (frame.astype(np.int64) >> shift) & ((1 << stored) - 1)
     if int(header.get("PixelRepresentation") or 0) == 1:
         values = np.where(values >> (stored - 1), values - (1 << stored), values)

@@ -13,14 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
+    HTJ2K,
     UID,
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     JPEG2000Lossless,
     JPEGExtended12Bit,
     RLELossless,
@@ -385,6 +389,30 @@ def test_what_dcmtk_encodes_looks_like_what_it_encoded(tmp_path, peers, encoder)
         assert np.corrcoef(grey(coded).ravel(), expected.ravel())[0, 1] > 0.99
     else:
         assert np.abs(grey(coded) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("uid", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_htj2k_goes_to_the_jpeg_2000_decoder(tmp_path, uid):
+    """No encoder at hand writes HTJ2K; its decoder reads both kinds of block coding, which the stream itself names."""
+    plain = dcmread(written(tmp_path, np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)))
+    plain.compress(JPEG2000Lossless)
+    [stream] = generate_frames(plain.PixelData, number_of_frames=1)
+    path = encapsulated(tmp_path, uid, [stream], Rows=64, Columns=64)
+    assert np.abs(grey(path) - np.add.outer(np.arange(64), np.arange(64))).max() <= 3
+
+
+@pytest.mark.parametrize("little", [True, False])
+def test_a_look_up_table_has_the_byte_order_of_its_object(tmp_path, little):
+    attributes = {"VOILUTSequence": [table(np.arange(65535, -1, -257), bits=16)], "BitsStored": 16}
+    made = dcmread(written(tmp_path, RAMP, **attributes))
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    if not little:
+        made.PixelData = RAMP.astype(">u2").tobytes()
+        lut = made.VOILUTSequence[0]
+        lut.LUTData = np.frombuffer(lut.LUTData, "<u2").astype(">u2").tobytes()
+    path = tmp_path / "ordered.dcm"
+    dcmwrite(path, made, implicit_vr=False, little_endian=little, force_encoding=True)
+    assert (displayed(RAMP, dcmread(path), 0) == 255 - RAMP).all()
 
 
 # --- what is meant to break it ---------------------------------------------------------------------------------------
