@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage, ge
 from pynetdicom import AE
 from pynetdicom.sop_class import ModalityPerformedProcedureStep
 
+from esi_room.carm.dose.ledger import Ledger
 from esi_room.carm.settings import DoseLevels
 
 STUDY = "1.2.840.99.1"
@@ -70,6 +71,19 @@ async def test_what_is_sent_again_adds_nothing_to_this_record_or_the_next(room: 
     await scu.store(room.port, image)
     await scu.store(room.port, document)
     assert len(room.entries("carm.image")) == 6
+    assert len(room.entries("carm.dose")) == 2
+
+
+async def test_a_report_whose_entry_a_crash_cut_off_counts_when_it_is_sent_again(
+    room: Any, scu: Any, rdsr: Any
+) -> None:
+    """It was not acknowledged: the C-arm sends it again, and the object itself is held already."""
+    document = report(rdsr)
+    await scu.store(room.port, document)
+    room.service._dose._ledger = Ledger()  # as after a restart with the object's line, and without that of its dose
+    await scu.store(room.port, document)
+    assert [dose["total"]["dap_gy_m2"] for dose in room.entries("carm.dose")] == [3e-4, 3e-4]
+    await scu.store(room.port, document)
     assert len(room.entries("carm.dose")) == 2
 
 
