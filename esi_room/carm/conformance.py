@@ -23,6 +23,7 @@ from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_
 from esi_room import __version__
 from esi_room.carm import items, tls
 from esi_room.carm.caller import entity, query
+from esi_room.carm.keys import MODALITY_WORKLIST
 from esi_room.carm.listener import commitment, contexts, matching, steps, storage, worklist
 from esi_room.carm.listener.incoming import IMPLEMENTATION_CLASS_UID
 from esi_room.carm.settings import ADVERTISED_PDU_BYTES, MAX_CONNECTIONS, Limits
@@ -111,7 +112,7 @@ def _storage() -> Iterator[str]:
 
 def _worklist() -> Iterator[str]:
     yield "#### Modality worklist"
-    yield from _syntaxes(items.MODALITY_WORKLIST, worklist.TRANSFER_SYNTAXES)
+    yield from _syntaxes(MODALITY_WORKLIST, worklist.TRANSFER_SYNTAXES)
     yield _text(f"""At most {worklist.MAX_ANSWERS} items are answered. Matching: single value, list of UIDs, wild
         card, range (dates and times, and both combined), sequence, universal. Names match without regard to case
         and accents. Each of these attributes may be a matching key, and is returned where it is asked for; it is

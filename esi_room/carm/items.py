@@ -27,7 +27,6 @@ from pydicom.valuerep import PersonName
 
 from esi_room.commands import Identity, Order
 
-MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 UTF8 = "ISO_IR 192"
 # An item is 2 to 6 KiB of DICOM JSON; five hundred of them have to go through the daemon's pipe in one message.
 MAX_DATASET_BYTES = 16 << 10

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -32,6 +30,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esi_room.carm.wire import Offer
+from esi_room.carm.worklist_file import Book, Used, load, same, save
 from esi_room.clock import NS, Clock, rfc3339
 from esi_room.commands import Command, Order, PlaceOrder, WithdrawOrder
 from esi_room.errors import CommandRefused, RecordError
@@ -64,37 +63,6 @@ class _Attribute(Struct):
     vr: str
 
 
-class _Used(Struct, frozen=True):
-    order: Order
-    at_ns: int
-
-
-class _Book(Struct, frozen=True, kw_only=True):
-    """The file."""
-
-    salt: str
-    folder: tuple[Order, ...] = ()
-    hospital: tuple[Order, ...] = ()
-    command: tuple[Order, ...] = ()
-    answered: str | None = None
-    """When the hospital last answered (RFC 3339)."""
-    chosen: Order | None = None
-    used: tuple[_Used, ...] = ()
-
-    def merged(self) -> dict[str, Order]:
-        """By id, the origin that counts last."""
-        return {order.id: order for order in (*self.command, *self.folder, *self.hospital)}
-
-    def is_used(self, order: Order) -> bool:
-        """Whether a procedure began with it: this id, of this study."""
-        return any(same(used.order, order) for used in self.used)
-
-
-def same(one: Order, other: Order) -> bool:
-    """Whether these are the same order: an id alone may come again for another patient."""
-    return (one.id, one.study_uid) == (other.id, other.study_uid)
-
-
 class OrderBook:
     """`on_change` gets what is to be offered from now on. `run` it in a task."""
 
@@ -104,7 +72,7 @@ class OrderBook:
         self._disk = Disk()
         self._one_at_a_time = asyncio.Lock()
         self._opened = asyncio.Event()
-        self._book = self._kept = _load(self._path)
+        self._book = self._kept = load(self._path)
         self._offered: tuple[Order, ...] = self._due()
         journal.at_opening(self._on_opening)
 
@@ -132,7 +100,7 @@ class OrderBook:
 
         A study or an accession number that several orders share names none of them, unless one of them is chosen.
         """
-        known = self._known()
+        known = self._book.known()
         for field, wanted in (("id", order_id), ("study_uid", study_uid), ("accession", accession)):
             found = [order for order in known if wanted and getattr(order, field) == wanted]
             if self.chosen in found:
@@ -144,15 +112,6 @@ class OrderBook:
     def today(self) -> datetime:
         """Now, in the room's time zone."""
         return _utc(self._clock).astimezone(ZoneInfo(self._journal.timezone))
-
-    def _known(self) -> list[Order]:
-        """Each order once: those of the lists before those that were used."""
-        known = list(self._book.merged().values())
-        lately = (self._book.chosen, *(used.order for used in reversed(self._book.used)))
-        for order in lately:
-            if order is not None and not any(same(order, each) for each in known):
-                known.append(order)
-        return known
 
     # --- what changes it ------------------------------------------------------------------------------------
 
@@ -225,7 +184,7 @@ class OrderBook:
         self._count(self._settled(self._book))
         self._opened.set()
 
-    def _settled(self, book: _Book) -> _Book:
+    def _settled(self, book: Book) -> Book:
         """The book as the open record and the hour have it: a procedure uses the order chosen for it, the standby
         record after it has none."""
         now_ns = self._clock.now().wall_ns
@@ -235,7 +194,7 @@ class OrderBook:
         if book.chosen is None:
             return book
         if self._journal.kind == "procedure" and not book.is_used(book.chosen):
-            return replace(book, used=(*book.used, _Used(book.chosen, now_ns)))
+            return replace(book, used=(*book.used, Used(book.chosen, now_ns)))
         over = book.is_used(book.chosen) or self._expired(book.chosen)
         return replace(book, chosen=None) if over and self._journal.kind == "standby" else book
 
@@ -280,19 +239,14 @@ class OrderBook:
         orders = [each for each in book.merged().values() if not book.is_used(each) and not self._expired(each)]
         return tuple(sorted(orders, key=lambda order: (order.scheduled_at or "", order.id))[:MAX_ORDERS])
 
-    async def _keep(self, book: _Book) -> None:
+    async def _keep(self, book: Book) -> None:
         """Make `book` durable, then the one that counts. RecordError where the disk does not take it."""
         if book != self._kept:
-            octets = msgspec.json.encode(book)
-            try:
-                await asyncio.to_thread(self._disk.make_directory, self._path.parent)
-                await asyncio.to_thread(self._disk.write_file, self._path, octets)
-            except OSError as error:
-                raise RecordError(f"the worklist cannot be kept: {error.strerror or error}") from error
+            await asyncio.to_thread(save, self._disk, self._path, book)
             self._kept = book
         self._count(book)
 
-    async def _keep_anyway(self, book: _Book) -> None:
+    async def _keep_anyway(self, book: Book) -> None:
         """What nobody waits for counts even where the disk does not take it; it comes again after a restart."""
         try:
             await self._keep(book)
@@ -300,7 +254,7 @@ class OrderBook:
             log.error("worklist_not_kept", reason=str(error))
             self._count(book)
 
-    def _count(self, book: _Book) -> None:
+    def _count(self, book: Book) -> None:
         self._book = book
         due = self._due()
         if due != self._offered:
@@ -348,14 +302,3 @@ class OrderBook:
 
 def _utc(clock: Clock) -> datetime:
     return datetime.fromtimestamp(clock.now().wall_ns / NS, UTC)
-
-
-def _load(path: Path) -> _Book:
-    """The book as it was kept; a new one where there is none, or none that can be read."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Book)
-    except FileNotFoundError:
-        pass
-    except (OSError, msgspec.MsgspecError) as error:
-        log.error("worklist_unreadable", file=str(path), reason=type(error).__name__)
-    return _Book(salt=secrets.token_hex(16))

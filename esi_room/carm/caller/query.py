@@ -13,7 +13,8 @@ from pynetdicom.association import Association
 
 from esi_room.carm.caller.entity import Need, UnavailableError, accepted, status_of
 from esi_room.carm.caller.worker import Line
-from esi_room.carm.items import MODALITY_WORKLIST, NoOrder, orders_of
+from esi_room.carm.items import NoOrder, orders_of
+from esi_room.carm.keys import MODALITY_WORKLIST, ORDER, STEP
 from esi_room.carm.settings import Hospital
 from esi_room.carm.wire import AskWorklist, OrdersRead
 from esi_room.commands import Order
@@ -23,21 +24,6 @@ NEED = Need(MODALITY_WORKLIST, (str(ExplicitVRLittleEndian), str(ImplicitVRLittl
 MAX_ITEMS = 500
 PENDING = (0xFF00, 0xFF01)
 SUCCESS = 0x0000
-
-_STEP = (
-    "Modality ScheduledStationAETitle ScheduledProcedureStepStartDate ScheduledProcedureStepStartTime"
-    " ScheduledPerformingPhysicianName ScheduledProcedureStepDescription ScheduledProtocolCodeSequence"
-    " ScheduledStationName ScheduledProcedureStepLocation PreMedication ScheduledProcedureStepID"
-    " RequestedContrastAgent ScheduledProcedureStepStatus CommentsOnTheScheduledProcedureStep"
-)
-_ORDER = (
-    "AccessionNumber RequestingPhysician ReferringPhysicianName RequestedProcedureID RequestedProcedureDescription"
-    " RequestedProcedureCodeSequence StudyInstanceUID ReferencedStudySequence RequestedProcedurePriority"
-    " PatientTransportArrangements ReasonForTheRequestedProcedure AdmissionID CurrentPatientLocation"
-    " ReferencedPatientSequence PatientName PatientID IssuerOfPatientID OtherPatientIDs PatientBirthDate PatientSex"
-    " PatientWeight PatientSize ConfidentialityConstraintOnPatientDataDescription PatientState PregnancyStatus"
-    " MedicalAlerts Allergies SpecialNeeds"
-)
 
 
 def ask(line: Line, request: AskWorklist) -> OrdersRead:
@@ -59,12 +45,12 @@ def ask(line: Line, request: AskWorklist) -> OrdersRead:
 
 
 def _identifier(hospital: Hospital, first: date) -> Dataset:
-    step = _empty(_STEP)
+    step = _empty(STEP)
     step.ScheduledStationAETitle = hospital.station_ae_title
     step.Modality = hospital.modality
     last = first + timedelta(days=max(hospital.days, 1) - 1)
     step.ScheduledProcedureStepStartDate = f"{first:%Y%m%d}" if last == first else f"{first:%Y%m%d}-{last:%Y%m%d}"
-    identifier = _empty(_ORDER)
+    identifier = _empty(ORDER)
     identifier.ScheduledProcedureStepSequence = Sequence([step])
     return identifier
 

@@ -30,34 +30,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from esi_room.carm.items import MAX_DEPTH
+from esi_room.carm.keys import FURTHER, ORDER, STEP, WITHIN
 
-# The attributes of Table K.6-1 that have a type or that C-arms ask for, beside those within code and reference items.
-_STEP = (
-    "ScheduledStationAETitle ScheduledProcedureStepStartDate ScheduledProcedureStepStartTime Modality"
-    " ScheduledPerformingPhysicianName ScheduledProcedureStepDescription ScheduledStationName"
-    " ScheduledProcedureStepLocation ScheduledProtocolCodeSequence PreMedication ScheduledProcedureStepID"
-    " RequestedContrastAgent ScheduledProcedureStepStatus ScheduledProcedureStepEndDate ScheduledProcedureStepEndTime"
-    " CommentsOnTheScheduledProcedureStep"
-)
-_ORDER = (
-    "ScheduledProcedureStepSequence RequestedProcedureID RequestedProcedureDescription RequestedProcedureCodeSequence"
-    " StudyInstanceUID StudyDate StudyTime ReferencedStudySequence RequestedProcedurePriority"
-    " PatientTransportArrangements ReasonForTheRequestedProcedure RequestedProcedureComments"
-    " AccessionNumber IssuerOfAccessionNumberSequence RequestingPhysician ReferringPhysicianName RequestingService"
-    " ImagingServiceRequestComments AdmissionID IssuerOfAdmissionIDSequence CurrentPatientLocation"
-    " ReferencedPatientSequence PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence"
-    " OtherPatientIDs OtherPatientIDsSequence PatientBirthDate PatientSex PatientSize PatientWeight"
-    " ConfidentialityConstraintOnPatientDataDescription PatientState PregnancyStatus MedicalAlerts Allergies"
-    " SpecialNeeds AdditionalPatientHistory PatientComments EthnicGroup InstitutionName InstitutionalDepartmentName"
-    " PlacerOrderNumberImagingServiceRequest FillerOrderNumberImagingServiceRequest LastMenstrualDate"
-)
-_WITHIN = (
-    "CodeValue CodingSchemeDesignator CodingSchemeVersion CodeMeaning LongCodeValue URNCodeValue ReferencedSOPClassUID"
-    " ReferencedSOPInstanceUID PatientID TypeOfPatientID IssuerOfPatientID LocalNamespaceEntityID UniversalEntityID"
-    " UniversalEntityIDType"
-)
-TABLE = frozenset(tag for keyword in f"{_STEP} {_ORDER} {_WITHIN}".split() if (tag := tag_for_keyword(keyword)))
-"""Tags of what a query may ask for."""
+_KEYWORDS = f"{STEP} {ORDER} {FURTHER} {WITHIN}".split()
+TABLE = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)
+"""What is supported for matching and as return keys, by tag."""
 
 _WILD = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 _UNMATCHABLE = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})

@@ -33,6 +33,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
 from esi_room.carm import items
+from esi_room.carm.keys import MODALITY_WORKLIST
 from esi_room.carm.listener import matching
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.matching import BadQuery, Key
@@ -72,7 +73,7 @@ class Worklist:
 
     def service(self) -> Service:
         """What the listener negotiates and calls."""
-        context = build_context(items.MODALITY_WORKLIST, list(TRANSFER_SYNTAXES))
+        context = build_context(MODALITY_WORKLIST, list(TRANSFER_SYNTAXES))
         return Service(contexts=(context,), handlers=((evt.EVT_C_FIND, self.find),))
 
     def offer(self, offer: Offer) -> None:
