@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydicom.dataset import Dataset
 
 from simulators.carm import dose_faults, dose_report, mpps, worklist
-from simulators.carm.case import Case, Identity, Kept, Scheduled, Study, new_uid
+from simulators.carm.case import Case, Identity, Kept, Study, new_uid
 from simulators.carm.commitment import Commitment
 from simulators.carm.dose_faults import Fault
 from simulators.carm.encoders import TRANSFER_SYNTAXES
@@ -31,7 +31,6 @@ from simulators.carm.scu import Job, NotOfferedError, PeerError, Scu
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 
-WORKLIST_PATIENCE_S, WORKLIST_RETRY_S = 10.0, 0.5  # then the patient is typed in
 DoseReports = Literal["none", "end", "cumulative", "continued"]
 
 
@@ -106,27 +105,15 @@ class CArm(Fluoroscope):
         if self._open is not None and self._open.events:
             raise ValueError(f"{self.name}: the case before is still open; end_case first")
         asked = worklist.query(self._scu.calling, self.device_now()) if mine else worklist.query()
-        until_s = time.monotonic() + WORKLIST_PATIENCE_S
-        while (chosen := await self._look_up(asked, order)) is None:
-            if time.monotonic() > until_s:
-                raise ValueError(f"{self.name}: the worklist has no {order or 'line'}")
-            await asyncio.sleep(WORKLIST_RETRY_S)
-        if chosen:
-            self._open = Case(chosen.identity, Study.begin(self.device_now(), self._procedure, chosen), chosen)
-            self._sent_of_case = []
-
-    async def _look_up(self, asked: Dataset, order: str | None) -> Scheduled | Literal[False] | None:
-        """The line to choose; None where another look may help, False where it will not."""
         try:
-            lines = await asyncio.to_thread(worklist.find, self._scu, asked)
-        except PeerError as error:
-            again = not isinstance(error, NotOfferedError)
-            self.note("c_find", ok=False, reason=str(error), **({"retry_s": WORKLIST_RETRY_S} if again else {}))
-            return None if again else False
-        chosen = next((line for line in lines if order in (None, line.step_id)), None)
-        told = {"step_ids": [line.step_id for line in lines], "chosen": chosen.step_id if chosen else None}
-        self.note("c_find", ok=True, lines=len(lines), **told)
-        return chosen
+            chosen = await worklist.look_up(self._scu, asked, order, self.note)
+        except NotOfferedError as error:
+            self.note("c_find", ok=False, reason=str(error))
+            return
+        if chosen is None:
+            raise ValueError(f"{self.name}: the worklist has no {order or 'line'}")
+        self._open = Case(chosen.identity, Study.begin(self.device_now(), self._procedure, chosen), chosen)
+        self._sent_of_case = []
 
     async def begin_case(self) -> None:
         """Begin at the console, before any exposure: the performed procedure step starts now."""

@@ -7,7 +7,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydicom.dataset import Dataset
@@ -15,8 +17,11 @@ from pydicom.sequence import Sequence as Items
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
 from simulators.carm.case import Identity, Scheduled
-from simulators.carm.scu import Scu, StatusError, expect_success
+from simulators.carm.scu import NotOfferedError, PeerError, Scu, StatusError, expect_success
 
+RETRY_S = 0.5  # between two looks
+REFRESH_S = 2.0  # for an order that is not there yet; then the patient is typed in
+PATIENCE_S = 10.0  # for a room that does not answer
 _PENDING = (0xFF00, 0xFF01)
 _REQUEST_KEYS = (
     "AccessionNumber", "ReferringPhysicianName", "ReferencedStudySequence", "ReferencedPatientSequence", "PatientName",
@@ -54,6 +59,35 @@ def find(scu: Scu, asked: Dataset) -> list[Scheduled]:
             elif line is not None:
                 found.append(line)
     return [read(line) for line in found]
+
+
+async def look_up(scu: Scu, asked: Dataset, order: str | None, note: Callable[..., None]) -> Scheduled | None:
+    """The line with that Scheduled Procedure Step ID, or the first; None where it did not come in time.
+
+    Looks again and again, as one presses "refresh"; each look is told `note`. NotOfferedError at once.
+    """
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        lines = await _look(scu, asked, note)
+        chosen = next((line for line in lines or () if order in (None, line.step_id)), None)
+        if lines is not None:
+            told = {"step_ids": [line.step_id for line in lines], "chosen": chosen.step_id if chosen else None}
+            note("c_find", ok=True, lines=len(lines), **told)
+            until_s = min(until_s, time.monotonic() + REFRESH_S)
+        if chosen is not None or time.monotonic() > until_s:
+            return chosen
+        await asyncio.sleep(RETRY_S)
+
+
+async def _look(scu: Scu, asked: Dataset, note: Callable[..., None]) -> list[Scheduled] | None:
+    """What the room answers; None where another look may help."""
+    try:
+        return await asyncio.to_thread(find, scu, asked)
+    except NotOfferedError:
+        raise
+    except PeerError as error:
+        note("c_find", ok=False, reason=str(error), retry_s=RETRY_S)
+        return None
 
 
 def read(line: Dataset) -> Scheduled:

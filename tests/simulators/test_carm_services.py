@@ -25,8 +25,7 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModelInstance,
 )
 
-from simulators.carm import carm as carm_module
-from simulators.carm import commitment
+from simulators.carm import commitment, worklist
 from simulators.carm.carm import CArm
 from simulators.carm.case import Identity
 from simulators.carm.dose_faults import FAULTS
@@ -247,7 +246,7 @@ async def test_only_what_is_scheduled_here_today_by_its_own_clock(make: Make, po
 
 
 async def test_a_line_that_comes_later_is_found(make: Make, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carm_module, "WORKLIST_RETRY_S", 0.05)
+    monkeypatch.setattr(worklist, "RETRY_S", 0.05)
     hospital = Hospital()
     carm = make()
     looking = asyncio.create_task(carm.do("worklist", order="9"))
@@ -264,8 +263,8 @@ async def test_a_line_that_comes_later_is_found(make: Make, port: int, monkeypat
 
 
 async def test_what_is_not_on_the_worklist_is_named(make: Make, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carm_module, "WORKLIST_PATIENCE_S", 0.0)
-    monkeypatch.setattr(carm_module, "WORKLIST_RETRY_S", 0.0)
+    monkeypatch.setattr(worklist, "REFRESH_S", 0.0)
+    monkeypatch.setattr(worklist, "RETRY_S", 0.0)
     with Hospital().open(port), pytest.raises(ValueError, match="the worklist has no 99"):
         await make().do("worklist", order="99")
 
