@@ -7,6 +7,7 @@ homes       which record a late report belongs to
 levels      which alert levels the total exceeds
 desk        in the daemon: writes `carm.dose` and its alerts behind the entry of the object or step
 ---
+codes       the codes of dose reports
 item        in the listener: one content item of a structured report, whatever is wrong with it
 reports     in the listener: radiation dose reports
 steps       in the listener: what an MPPS says of dose

@@ -4,7 +4,7 @@
         10007), a container a plane
     Enhanced X-Ray Radiation Dose SR (TID 10040): events in 130501 (TID 10042), totals in 130500 (TID 10041)
     any other structured report that carries those containers or codes; Siemens mobile C-arms (Arcadis) write Enhanced
-        SR with codes of their own, of which the two that the room counts are known (_OF_DEVICES)
+        SR with codes of their own, of which the two that the room counts are known (`codes.OF_DEVICES`)
 
     113722 Dose Area Product Total   113725 Dose (RP) Total   113730 Total Fluoro Time      (of which 113726, 113728
     113727, 113729 are the parts: fluoroscopy and acquisition)
@@ -32,9 +32,9 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from esi_room.carm.dose import item
+from esi_room.carm.dose import codes, item
 from esi_room.carm.dose.homes import STRUCTURED_REPORTS
-from esi_room.carm.dose.units import Dimension, times
+from esi_room.carm.dose.units import times
 from esi_room.carm.shapes import DoseReport
 from esi_room.clock import NS, Clock
 from esi_room.events import IrradiationEvent
@@ -53,49 +53,7 @@ MAX_S = 10.0
 MAX_UNREADABLE = 50
 MAX_EVENTS = 1000
 
-_ROOT, _EVENTS, _TOTALS = "113701", ("113706", "130501"), ("113702", "130500")
-_PLANE, _SOURCE = "113764", "113832"
-_SCOPE, _SCOPES = "113705", {"113014": "study", "113016": "step", "113970": "cumulative", "113852": "event"}
-
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE  # what a device wrote is not ours to judge
-
-
-class _Field(NamedTuple):
-    field: str
-    name: str
-    dimension: Dimension
-
-
-_OF_TOTALS = {
-    "113722": _Field("dap", "Dose Area Product Total", "Gy.m2"),
-    "113726": _Field("dap_fluoro", "Fluoro Dose Area Product Total", "Gy.m2"),
-    "113727": _Field("dap_acquisition", "Acquisition Dose Area Product Total", "Gy.m2"),
-    "113725": _Field("kerma", "Dose (RP) Total", "Gy"),
-    "113728": _Field("kerma_fluoro", "Fluoro Dose (RP) Total", "Gy"),
-    "113729": _Field("kerma_acquisition", "Acquisition Dose (RP) Total", "Gy"),
-    "113730": _Field("fluoro_time", "Total Fluoro Time", "s"),
-}
-# Private codes, by scheme and value; their units stand beside them (met in reports of an Arcadis Varic by OpenREM).
-_OF_DEVICES = {
-    ("99SMS_RADSUM", "C-202"): _OF_TOTALS["113730"],
-    ("99SMS_RADSUM", "C-204"): _OF_TOTALS["113722"],
-}
-_PRIVATE = "99"  # coding schemes of makers' own begin so (PS3.16 section 8.2)
-_OF_EVENTS = {
-    "122130": _Field("dap_gy_m2", "Dose Area Product", "Gy.m2"),
-    "113738": _Field("air_kerma_rp_gy", "Dose (RP)", "Gy"),
-    "113742": _Field("duration_s", "Irradiation Duration", "s"),
-}
-_EVENT_UIDS = ("113769", "113853")  # the second is the retired code of the same
-_EVENT_STARTED, _EVENT_TYPE = "111526", "113721"
-# CID 10002: in SNOMED CT, and in SRT, which older devices still write; the others are ways to acquire images.
-_KINDS = {
-    "44491008": "fluoroscopy",
-    "P5-06000": "fluoroscopy",
-    "113611": "acquisition",
-    "113612": "acquisition",
-    "113613": "acquisition",
-}
 
 
 def read(path: Path, meta_bytes: int, transfer_syntax_uid: str, clock: Clock) -> DoseReport | None:
@@ -132,7 +90,7 @@ def report(dataset: Dataset, clock: Clock) -> DoseReport | None:
             break
         reading.take(found)
     root = item.code(dataset, "ConceptNameCodeSequence")
-    declared = (root is not None and root.is_dcm(_ROOT)) or item.text(dataset, "SOPClassUID") in DOSE_REPORTS
+    declared = (root is not None and root.is_dcm(codes.ROOT)) or item.text(dataset, "SOPClassUID") in DOSE_REPORTS
     return reading.report(declared)
 
 
@@ -147,7 +105,7 @@ class _Found(NamedTuple):
 class _Container:
     """What was read in one container. `plane`: of totals, which radiation source."""
 
-    def __init__(self, fields: dict[str, _Field]) -> None:
+    def __init__(self, fields: dict[str, codes.Field]) -> None:
         self.fields, self.values = fields, dict[str, Any]()
         self.plane = ""
 
@@ -181,7 +139,7 @@ class _Reading:
         """Somewhere is a dose whose meaning only its maker knows."""
         self._events: list[_Container] = []
         self._totals: list[_Container] = []
-        self._loose = _Container(_OF_TOTALS)
+        self._loose = _Container(codes.OF_TOTALS)
         self._scope: tuple[str, str | None] | None = None
         self._unreadable: dict[str, None] = {}
 
@@ -191,8 +149,11 @@ class _Reading:
 
     def container(self, concept: item.Code, within: _Container | None) -> _Container | None:
         """The container that `concept` begins, else the one it lies in."""
-        for codes, fields, known in ((_EVENTS, _OF_EVENTS, self._events), (_TOTALS, _OF_TOTALS, self._totals)):
-            if any(concept.is_dcm(code) for code in codes):
+        for begins, fields, known in (
+            (codes.EVENTS, codes.OF_EVENTS, self._events),
+            (codes.TOTALS, codes.OF_TOTALS, self._totals),
+        ):
+            if any(concept.is_dcm(code) for code in begins):
                 if len(known) == MAX_EVENTS:
                     self.cannot(f"more than {MAX_EVENTS} events: the others are not read")
                     return _Container({})
@@ -205,20 +166,20 @@ class _Reading:
         if found.concept.scheme not in ("", item.DCM):
             self._take_foreign(found)
             return
-        if found.concept.value == _SCOPE:
+        if found.concept.value == codes.SCOPE:
             self._take_scope(found.dataset)
             return
         container = found.container or self._loose
         field = container.fields.get(found.concept.value)
         if field is not None:
             self._take_number(found, container, field)
-        elif container.fields is _OF_EVENTS:
+        elif container.fields is codes.OF_EVENTS:
             self._take_of_event(found, container.values)
-        elif found.concept.value in (_PLANE, _SOURCE):
+        elif found.concept.value in (codes.PLANE, codes.SOURCE):
             plane = item.code(found.dataset, "ConceptCodeSequence")
             container.plane = plane.value if plane else item.text(found.dataset, "TextValue")
 
-    def _take_number(self, found: _Found, container: _Container, field: _Field) -> None:
+    def _take_number(self, found: _Found, container: _Container, field: codes.Field) -> None:
         value, problem = item.measured(found.dataset, field.dimension)
         if value is not None:
             container.values.setdefault(field.field, value)
@@ -227,22 +188,22 @@ class _Reading:
 
     def _take_foreign(self, found: _Found) -> None:
         """An item under a code of somebody else's: one that is known, or at least a dose that is not."""
-        field = _OF_DEVICES.get((found.concept.scheme, found.concept.value))
+        field = codes.OF_DEVICES.get((found.concept.scheme, found.concept.value))
         if field is not None:
             self._take_number(found, self._loose, field)
-        elif found.concept.scheme.startswith(_PRIVATE) and item.is_dose(found.dataset):
+        elif found.concept.scheme.startswith(codes.PRIVATE) and item.is_dose(found.dataset):
             self.foreign = True
             self.cannot("dose under a code of the device's own: not read")
 
     def _take_of_event(self, found: _Found, values: dict[str, Any]) -> None:
         concept, dataset = found.concept.value, found.dataset
-        if concept in _EVENT_UIDS:
+        if concept in codes.EVENT_UIDS:
             self._take_text(values, "uid", item.uid(dataset), f"Irradiation Event UID ({concept}): no UID")
-        elif concept == _EVENT_STARTED:
+        elif concept == codes.EVENT_STARTED:
             self._take_text(values, "at", item.moment(dataset), f"DateTime Started ({concept}): no date and time")
-        elif concept == _EVENT_TYPE:
+        elif concept == codes.EVENT_TYPE:
             kind = item.code(dataset, "ConceptCodeSequence")
-            words = None if kind is None else _KINDS.get(kind.value) or item.own_code(kind)
+            words = None if kind is None else codes.KINDS.get(kind.value) or item.own_code(kind)
             self._take_text(values, "kind", words, f"Irradiation Event Type ({concept}): no code")
 
     def _take_text(self, values: dict[str, Any], field: str, value: str | None, problem: str) -> None:
@@ -253,9 +214,9 @@ class _Reading:
 
     def _take_scope(self, dataset: Dataset) -> None:
         scope = item.code(dataset, "ConceptCodeSequence")
-        name = _SCOPES.get(scope.value) if scope is not None else None
+        name = codes.SCOPES.get(scope.value) if scope is not None else None
         if name is None:
-            self.cannot(f"Scope of Accumulation ({_SCOPE}): {'no code' if scope is None else 'not known'}")
+            self.cannot(f"Scope of Accumulation ({codes.SCOPE}): {'no code' if scope is None else 'not known'}")
         elif self._scope is None:
             below = (item.uid(child) for child in items_below(dataset))
             self._scope = name, next(filter(None, below), None)
