@@ -10,7 +10,7 @@ steps       in the daemon: performed procedure steps (MPPS), and what they make 
 patients    in the daemon: whether what comes is of the patient expected; identity: how two are compared
 cases       what the procedure and the worklist must offer to these
 scan        reading the journals back by type of entry
-orders      in the daemon: the order book, what is scheduled; order_sources: the folder and the hospital fill it
+orders      in the daemon: the order book, what is scheduled; worklist_file: its file; order_sources: folder and hospital
 dispatch    in the daemon: what the room calls by itself; outgoing: the caller's process, and asking it
 forwarding  in the daemon: every object to every destination; waybill: how far each is
 pledges     in the daemon: storage commitment that peers ask of the room; commitments: that the room asks of others
@@ -19,7 +19,8 @@ child       in the daemon: starting the helper processes, and talking to them
 listener/   the process that peers connect to: storage, worklist, MPPS, commitment, who is let in
 caller/     the process that calls others: PACS, the hospital's worklist and MPPS, commitment reports
 preview     the preview's process: one frame in, a JPEG out; grey: the display pipeline; jpeg12: a decoder
-settings, wire, shapes    what both ends of a pipe know; transaction: storage commitment's data sets
+settings, wire, shapes    what both ends of a pipe know; transaction: storage commitment's data sets; items: an order as
+            a worklist item; keys: the attributes of one
 """
 
 from esi_room.carm.previewer import Preview

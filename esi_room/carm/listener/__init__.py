@@ -7,6 +7,7 @@ transport   pynetdicom's association with bounds, large reads and no sleeping tu
 storage     C-STORE; services: what each further service gives (a file a service)
 incoming    an object while it arrives: Part 10 file and digests
 header      the attributes that a display or an auditor needs
+worklist    C-FIND of the worklist; matching: the rules by which an item answers a query
 steps       MPPS: what a C-arm says of the procedure step that it performs
 patient     who a data set says it is of
 contexts    every storage class and transfer syntax
