@@ -10,7 +10,7 @@ steps       in the daemon: performed procedure steps (MPPS), and what they make 
 patients    in the daemon: whether what comes is of the patient expected; identity: how two are compared
 cases       what the procedure and the worklist must offer to these
 scan        reading the journals back by type of entry
-orders      in the daemon: the order book, what is scheduled; worklist_file: its file; order_sources: folder and hospital
+orders      in the daemon: the order book; worklist_file: its file; order_sources: the folder and the hospital fill it
 dispatch    in the daemon: what the room calls by itself; outgoing: the caller's process, and asking it
 forwarding  in the daemon: every object to every destination; waybill: how far each is
 pledges     in the daemon: storage commitment that peers ask of the room; commitments: that the room asks of others
