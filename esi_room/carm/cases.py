@@ -3,7 +3,8 @@
 When a performed procedure step opens and closes a procedure:
 
     IN PROGRESS              opens a procedure record, with patient and procedure of the order that it names, else its
-                             own; where a procedure is under way, it joins it
+                             own; where a procedure is under way, it joins it. One that a step opened, nobody of the
+                             staff touched, and which is another patient's, was forgotten: it is ended first
     COMPLETED, DISCONTINUED  of the last step in progress that began in this record: ends the procedure, if a step
                              opened it and nobody of the staff has done anything in it; else it is an entry alone,
                              because recovery goes on long after the last image

@@ -29,7 +29,7 @@ import structlog
 from msgspec.structs import replace
 
 from esi_room.carm.cases import Cases, Orders
-from esi_room.carm.identity import Verdict, identity_of
+from esi_room.carm.identity import Verdict, compared, identity_of, patient_of
 from esi_room.carm.keeper import SOURCE
 from esi_room.carm.patients import Patients
 from esi_room.carm.scan import entries
@@ -161,6 +161,8 @@ class Steps:
         return Answer(id=message.id, status=refusal.status, comment=refusal.comment, error_id=refusal.error_id)
 
     async def _carry_out(self, message: StepCreated | StepChanged, kind: Literal["create", "set"]) -> None:
+        if kind == "create":
+            await self._end_forgotten(message.step)
         order = await self._order(message.step)
         if kind == "create":
             await self._begin_case(message.step, order)
@@ -249,6 +251,15 @@ class Steps:
         if order is not None:
             await self._patients.choose(order, "mpps")
         return order
+
+    async def _end_forgotten(self, step: Step) -> None:
+        """A step of another patient begins in a procedure that the C-arm opened, never ended, and nobody of the staff
+        touched: that procedure is over, and this patient's images are not to go into its record."""
+        if self._cases is None or self._journal.kind != "procedure":
+            return
+        known = self._cases.identity(self._journal.record)
+        if known is not None and compared(step.patient, patient_of(known)).verdict == "mismatch":
+            await self._cases.finish(SOURCE, outcome="discontinued", reason="the step of another patient began")
 
     async def _begin_case(self, step: Step, order: Order | None) -> None:
         if self._cases is not None:

@@ -10,7 +10,8 @@ What holds, if `verify_room` finds nothing:
 4. Every file under `wire/` is such a chain of its own (`n` 0, 1, 2 …; the first `prev` 64 zeros), and reaches at
    least as far as the sealed line says.
 5. Every image that the journal names lies under `frames/` with that SHA-256.
-6. `private/identity.json`, where it was not erased, has the SHA-256 that the journal names.
+6. What lies under `private/` (the patient, the C-arm's procedure steps) and was not erased has the SHA-256 that the
+   journal names.
 
 What cannot be seen here: a last line altered, or lines cut off, at the end of the room's newest record. Nothing
 after them names their hash yet; whoever received them over MQTT holds the evidence.
@@ -129,7 +130,7 @@ def verify_record(
         report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
     _verify_wire(directory, claims.wire, report, progress)
     _verify_frames(directory, claims.images, report, progress)
-    _verify_identity(directory, claims.identity, report)
+    _verify_private(directory, claims.private, report)
     return report
 
 
@@ -139,7 +140,7 @@ class _Claims:
 
     images: dict[str, int] = field(default_factory=dict)  # sha256 -> line
     wire: dict[str, Any] | None = None
-    identity: tuple[str, int] | None = None
+    private: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def _verify_journal(
@@ -249,7 +250,9 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
         case "carm.image" if isinstance(data.get("sha256"), str):
             claims.images.setdefault(data["sha256"], number)
         case "procedure.started" if isinstance(data.get("identity_sha256"), str):
-            claims.identity = (data["identity_sha256"], number)
+            claims.private["identity.json"] = (data["identity_sha256"], number)
+        case "carm.mpps" if isinstance(data.get("sha256"), str) and _HASH.fullmatch(data["sha256"]):
+            claims.private.setdefault(f"{data['sha256']}.mpps", (data["sha256"], number))
 
 
 def _verify_wire(directory: Path, heads: dict[str, Any] | None, report: Report, progress: Progress) -> None:
@@ -318,12 +321,15 @@ def _file_digest(path: Path, progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def _verify_identity(directory: Path, claim: tuple[str, int] | None, report: Report) -> None:
-    path = directory / "private" / "identity.json"
-    if claim is None:
-        return
-    digest, line = claim
-    if not path.is_file():
-        report.notes.append("the patient's identity was erased (private/identity.json is not there)")
-    elif _file_digest(path, lambda _: None) != digest:
-        report.problems.append(Problem(path, None, f"is not the identity that journal line {line} names"))
+def _verify_private(directory: Path, claims: dict[str, tuple[str, int]], report: Report) -> None:
+    """Files that identify the patient: they may be erased, and not be changed."""
+    erased = 0
+    for name, (digest, line) in claims.items():
+        path = directory / "private" / name
+        if not path.is_file() or path.is_symlink():
+            erased += 1
+        elif _file_digest(path, lambda _: None) != digest:
+            what = "identity" if name == "identity.json" else "procedure step"
+            report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
+    if erased:
+        report.notes.append(f"the patient's identity was erased ({erased} of {len(claims)} files of private/ are gone)")

@@ -170,6 +170,47 @@ async def test_a_step_joins_the_procedure_that_the_staff_have_started(room, carm
     assert [entry.get("identity") for entry in room.entries("carm.mpps")] == ["match", None]
 
 
+async def test_a_procedure_that_the_c_arm_forgot_to_end_takes_no_other_patient(room, carm, mpps):
+    await carm.create(mpps.created(), generate_uid())
+    first = room.journal.record
+    next_one = mpps.created(PatientName="Doe^Jane", PatientID="12", PatientBirthDate="19800101")
+    assert (await carm.create(next_one, generate_uid())).Status == 0
+    assert (room.journal.kind, room.journal.record != first) == ("procedure", True)
+    assert room.desk.identity(room.journal.record).id == "12"
+    ended = room.entries("procedure.ended")
+    assert [(each["outcome"], each["reason"]) for each in ended] == [
+        ("discontinued", "the step of another patient began")
+    ]
+    assert room.entries("alert.raised") == []
+
+
+async def test_what_the_staff_attend_to_is_not_ended_by_another_patients_step(room, carm, mpps):
+    await carm.create(mpps.created(), generate_uid())
+    case = room.journal.record
+    await room.desk.enter(EnterPhase(id="1", **mpps.WHO, phase="recovery"))
+    await carm.create(mpps.created(PatientName="Doe^Jane", PatientID="12"), generate_uid())
+    await room.journal.settled()
+    assert room.journal.record == case
+    assert [alert["rule"] for alert in room.entries("alert.raised")] == ["carm.identity_mismatch"]
+
+
+async def test_a_step_that_was_altered_is_found_and_one_that_was_erased_breaks_nothing(room, carm, mpps):
+    uid = generate_uid()
+    await carm.create(mpps.created(), uid)
+    case = room.journal.directory
+    await carm.set(mpps.ended(), uid)
+    step = next(file for file in (case / "private").glob("*.mpps") if b"Erika" in file.read_bytes())
+    step.write_bytes(step.read_bytes().replace(b"Erika", b"Erica"))
+    (problem,) = [problem for report in verify_room(room.root, being_written=True) for problem in report.problems]
+    assert problem.file == step
+    assert "is not the procedure step that journal line" in problem.what
+    for file in (case / "private").iterdir():
+        file.unlink()
+    reports = list(verify_room(room.root, being_written=True))
+    assert all(report.ok for report in reports)
+    assert any("erased (3 of 3 files" in note for report in reports for note in report.notes)
+
+
 async def test_the_last_of_two_steps_ends_the_procedure(room, carm, mpps):
     first, second = generate_uid(), generate_uid()
     await carm.create(mpps.created(), first)
