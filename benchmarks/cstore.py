@@ -51,6 +51,7 @@ NODELAY = os.environ | {"TCP_NODELAY": "1"}
 SENDER = "STORESCU"
 COLUMNS = 512
 FRAME_BYTES = 1 << 20
+SETTLE_S = 2.0  # the daemon's other processes still start when its port opens, and would share the two cores
 
 
 def make_objects(folder: Path, count: int, kib: int) -> None:
@@ -162,6 +163,7 @@ async def process(command: list[str], port: int, called: str) -> AsyncIterator[R
     peer = await asyncio.create_subprocess_exec(*command, env=NODELAY, **quiet)
     try:
         await until_open(port)
+        await asyncio.sleep(SETTLE_S)
         yield Receiver(called, port, peer.pid)
     finally:
         peer.terminate()
