@@ -66,6 +66,7 @@ class Asker:
         self._index = Index()
         self._transactions: dict[str, Open] = {}
         self._asks: dict[str, int] = {}  # by SOP instance UID
+        self._latest: dict[str, str] = {}  # SOP instance UID -> the transaction it was last asked for in
         self._committed: set[str] = set()
         self._waiting: dict[str, str] = {}  # SOP instance UID -> SOP class UID
         self._failed: list[tuple[int, dict[str, str]]] = []  # when (monotonic), and what is to be sent again
@@ -103,6 +104,10 @@ class Asker:
         self._transactions[uid] = transaction
         for each in transaction.instances:
             self._asks[each] = self._asks.get(each, 0) + 1
+            self._latest[each] = uid
+            self._waiting.pop(each, None)
+            for _, failed in self._failed:
+                failed.pop(each, None)
 
     def _close(self, said: CarmCommitment) -> None:
         """Its outcome is in the record."""
@@ -148,10 +153,12 @@ class Asker:
     def _give_up_waiting(self) -> None:
         """What was not answered in time is asked for again."""
         now = self._clock.now().wall_ns
-        for transaction in self._transactions.values():
+        for uid, transaction in self._transactions.items():
             if not transaction.over and now - transaction.asked_wall_ns > ANSWER_S * NS:
                 transaction.over = True
-                self._waiting |= {u: c for u, c in transaction.instances.items() if u not in self._committed}
+                for each, sop_class in transaction.instances.items():
+                    if self._latest[each] == uid and each not in self._committed:
+                        self._waiting[each] = sop_class
 
     async def _send_again(self) -> None:
         now_ns = self._clock.now().mono_ns
@@ -161,14 +168,14 @@ class Asker:
             places = self._index.find(uid)
             if places and await self._courier.pass_again(places[-1].ref):
                 self._waiting[uid] = sop_class
+            else:
+                self._say_never(uid, "not committed to, and it cannot be sent again")
 
     async def _ask(self, batch: dict[str, str]) -> None:
         uid = f"2.25.{uuid.uuid4().int}"
         now = self._clock.now()
         await self._journal.commit(self._event(self._payload(uid, "asked", instances=batch)))
         self._opened(uid, Open(batch, now.wall_ns))
-        for each in batch:
-            self._waiting.pop(each, None)
         names = tuple(InstanceName(sop_class, each) for each, sop_class in batch.items())
         request = RequestCommitment(id=0, to=called(self.destination), transaction_uid=uid, instances=names)
         refusal = await self._told(request)
@@ -211,12 +218,11 @@ class Asker:
         self._close(said)
         for each, why in failed.items():
             if self._asks.get(each, 0) >= MAX_ASKS and each not in self._committed:
-                self._say_never(each, why)
+                self._say_never(each, f"asked {MAX_ASKS} times, and not committed to: {why}")
 
-    def _say_never(self, sop_instance_uid: str, why: str) -> None:
+    def _say_never(self, sop_instance_uid: str, reason: str) -> None:
         places = self._index.find(sop_instance_uid)
         if places:
-            reason = f"asked {MAX_ASKS} times, and not committed to: {why}"
             entry = CarmForward(
                 destination=self.destination.id,
                 sop_instance_uid=sop_instance_uid,

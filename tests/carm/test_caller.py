@@ -207,7 +207,8 @@ async def test_a_peer_that_dies_in_the_middle_of_an_object_is_told_at_once(free_
         dying = asyncio.create_task(asyncio.to_thread(dies, listener))
         async with calling() as child:
             child.send(send(1, here(port), file))
-            assert (await reply(child, 10)).outcome == "unavailable"
+            done = await reply(child, 10)
+            assert done.outcome == "unavailable" and done.comment == "the connection was lost"
         await dying
 
 

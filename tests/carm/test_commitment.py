@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -274,19 +275,28 @@ class Archive:
     def tell(self, told: Dataset, association: Any = None) -> None:
         opened = None
         if association is None:
-            ae = AE("PACS")
-            ae.add_requested_context(PUSH_MODEL)
-            role = build_role(PUSH_MODEL, scp_role=True)
-            opened = association = ae.associate("127.0.0.1", self.room_port, ae_title="ESI_ROOM", ext_neg=[role])
-            assert association.is_established and association.accepted_contexts[0].as_scp
+            opened = association = self._associate()
+            assert association.accepted_contexts[0].as_scp
         kind = 2 if "FailedSOPSequence" in told else 1
         status, _ = association.send_n_event_report(told, kind, PUSH_MODEL, INSTANCE)
         self.answers.append(int(status.Status))
         if opened is not None:
             opened.release()
 
+    def _associate(self) -> Any:
+        """With the room, once the test has said where it is."""
+        ae = AE("PACS")
+        ae.add_requested_context(PUSH_MODEL)
+        role = build_role(PUSH_MODEL, scp_role=True)
+        while not self.room_port:
+            time.sleep(0.01)
+        association = ae.associate("127.0.0.1", self.room_port, ae_title="ESI_ROOM", ext_neg=[role])
+        assert association.is_established
+        return association
+
 
 def asking(archive: Archive) -> dict[str, Any]:
+    archive.room_port = 0
     pacs = Destination(id="pacs", ae_title="PACS", host="127.0.0.1", port=archive.port, commitment=True)
     peers = tuple(PeerRule(ae_title=title, address="127.0.0.1") for title in ("CARM", "PACS"))
     return {"destinations": (pacs,), "peers": peers}
@@ -375,6 +385,22 @@ async def test_an_answer_after_a_restart_counts_and_one_that_was_never_asked_for
             assert archive.answers == [0, 0, 0x0115]
             assert room.service.dispatch.commitments.stands(image.SOPInstanceUID) == {"pacs"}
             assert len([e for e in room.entries("carm.commitment") if e["state"] == "reported"]) == 1
+
+
+async def test_a_restart_does_not_ask_again_for_what_is_asked_again_already(open_room, scu, free_port):
+    archive, image = Archive(free_port()), scu.picture()
+    archive.verdicts = [{image.SOPInstanceUID: 0x0112}, None]
+    with archive.listening():
+        async with open_room(**asking(archive)) as room:
+            archive.room_port = room.port
+            assert await scu.store(room.port, image) == [0]
+            await until(lambda: len(archive.requests) == 2)
+        async with open_room(**asking(archive)) as room:
+            await asyncio.sleep(0.6)
+            assert len(archive.requests) == 2 and len(archive.stored) == 2
+            archive.room_port = room.port
+            await asyncio.to_thread(archive.tell, archive.requests[1])
+            assert room.service.dispatch.commitments.stands(image.SOPInstanceUID) == {"pacs"}
 
 
 async def test_a_destination_that_refuses_such_requests_is_asked_again_at_the_next_start(open_room, scu, free_port):

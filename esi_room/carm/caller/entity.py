@@ -83,7 +83,7 @@ class _BoundedQueue(queue.Queue[Any]):
             return
         for _ in range(round(STALL_S / _LOOK_S)):
             if not self._dul.is_alive() or self._dul.state_machine.current_state != "Sta6":
-                break
+                raise ConnectionError("the connection was lost")
             try:
                 super().put(item, timeout=_LOOK_S)
             except queue.Full:
