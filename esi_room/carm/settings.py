@@ -15,9 +15,11 @@ ADVERTISED_PDU_BYTES = MIB
 MAX_PDU_BYTES = 4 * MIB
 # An A-ASSOCIATE-RQ with 128 presentation contexts of 60 transfer syntaxes each is 260 KiB.
 MAX_REQUEST_BYTES = MIB // 2
-# At once, from all peers, associated or not. Each takes two threads and three descriptors, and select(2) sees none of
-# those above 1023.
+# At once, from all peers. Above it, the connection that has waited longest for its association request makes room
+# for the next: a flood from one network on the list must not shut out the C-arm.
 MAX_CONNECTIONS = 128
+# Those that make room may take a moment. Each takes two threads and three descriptors; select(2) sees none above 1023.
+MAX_SOCKETS = 2 * MAX_CONNECTIONS
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -139,6 +139,12 @@ def _beside(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def siege() -> ModuleType:
+    """Hostile peers for tests, `siege.py` beside this file."""
+    return _beside("siege")
+
+
+@pytest.fixture(scope="session")
 def scu() -> ModuleType:
     """The C-arm for tests, `scu.py` beside this file."""
     return _beside("scu")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pydicom.uid import UID
 
 from esi_room.carm.listener.contexts import storage_classes
-from esi_room.carm.settings import MAX_CONNECTIONS, CarmSettings, PeerRule
+from esi_room.carm.settings import MAX_SOCKETS, CarmSettings, PeerRule
 from esi_room.clock import NS, Clock
 
 # A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
@@ -78,7 +78,7 @@ class Access:
                 return f"{MAX_STRANGERS} strangers are being heard already"
         if same >= self._limits.connections_per_address:
             return f"{same} connections from this address already"
-        if len(others) >= MAX_CONNECTIONS:
+        if len(others) >= MAX_SOCKETS:
             return f"{len(others)} connections already"
         return None
 

@@ -193,6 +193,14 @@ class RoomDimse(DIMSEServiceProvider):
 class RoomAcse(ACSE):
     """Negotiation: the server's rules come before pynetdicom's. Whatever they raise ends the association."""
 
+    _release_requested = False
+
+    def is_release_requested(self) -> bool:
+        """Whether the peer wants to end. Once true it stays so: a service of pynetdicom that asks while it answers
+        takes the request away, and nobody would ever answer that."""
+        self._release_requested = self._release_requested or super().is_release_requested()
+        return self._release_requested
+
     def _negotiate_as_acceptor(self) -> None:
         association: Any = self.assoc
         rejection = association.services.admit(association)

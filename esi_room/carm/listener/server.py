@@ -30,7 +30,7 @@ from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.services import Service
 from esi_room.carm.listener.storage import Storage
 from esi_room.carm.listener.transport import TURN_S
-from esi_room.carm.settings import ADVERTISED_PDU_BYTES, CarmSettings
+from esi_room.carm.settings import ADVERTISED_PDU_BYTES, MAX_CONNECTIONS, CarmSettings
 from esi_room.carm.tls import server_context
 from esi_room.clock import NS, Clock
 
@@ -156,10 +156,20 @@ class Server:
 
     def let_connect(self, address: str) -> bool:
         """Whether to look at a connection from there at all."""
-        refusal = self._access.refuse_connection(address, [each.address for each in self._open()])
+        connections = self._open()
+        refusal = self._access.refuse_connection(address, [each.address for each in connections])
         if refusal is not None:
             self.knocks.say("refused", f"? @ {address}", None, refusal)
+        elif len(connections) >= MAX_CONNECTIONS:
+            self._make_room(connections)
         return refusal is None
+
+    def _make_room(self, connections: list[RoomAssociation]) -> None:
+        with self._lock:
+            waiting = [each for each in connections if each not in self._admitted and each.cause is None]
+        if waiting:
+            oldest = min(waiting, key=lambda each: each.started.mono_ns)
+            _cut(oldest, f"made room for another: {len(connections)} connections")
 
     def connected(self, association: RoomAssociation) -> None:
         """A slot is taken."""

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.transport import AssociationSocket
 
@@ -42,7 +43,9 @@ _ASSOCIATE_RQ, _TLS_HANDSHAKE = b"\x01", b"\x16\x03"
 # From being cut off to the end of the connection, for a peer that does not even read its A-ABORT.
 _CUT_S = 1.0
 # What an event of PS3.8 table 9-10 means where nothing else is known.
-_TROUBLES = {"Evt16": "aborted by the peer", "Evt19": "a PDU that does not belong here"}
+_TROUBLES = {"Evt16": "aborted by the peer"}
+# The action of PS3.8 table 9-9 that answers a PDU which the state of the association has no place for.
+_PROTOCOL_ERROR = "AA-8"
 
 
 class _Waker:
@@ -136,6 +139,7 @@ class RoomDul(DULServiceProvider):
         self.to_user_queue = _TellingQueue(lambda: association.dimse.msg_queue.put((None, None)))
         self.trouble: str | None = None
         self._services = association.services
+        self._troubles = dict(_TROUBLES)  # what each event means; several may be read before they are acted on
         self._octets = memoryview(bytearray(_PDU_BYTES))  # of the PDU being read; grows to the largest one
         self._cut_ns: int | None = None
 
@@ -176,8 +180,15 @@ class RoomDul(DULServiceProvider):
         except queue.Empty:
             self._wait()
         else:
-            self.trouble = self.trouble or _TROUBLES.get(event)
+            self._note(event)
             self.state_machine.do_action(event)
+
+    def _note(self, event: str) -> None:
+        """What goes wrong with this event, if nothing did before it."""
+        trouble = self._troubles.get(event)
+        if trouble is None and TRANSITION_TABLE.get((event, self.state_machine.current_state)) == _PROTOCOL_ERROR:
+            trouble = "a PDU that does not belong here"
+        self.trouble = self.trouble or trouble
 
     def _wait(self) -> None:
         peer = self.socket.socket
@@ -233,7 +244,7 @@ class RoomDul(DULServiceProvider):
         try:
             pdu, event = self._decode_pdu(octets)
         except Exception as error:  # noqa: BLE001 - pynetdicom raises whatever its parser stumbles over
-            self.trouble = f"a PDU that does not parse: {type(error).__name__}"
+            self._troubles["Evt19"] = f"a PDU that does not parse: {type(error).__name__}"
             self.event_queue.put("Evt19")
         else:
             self._recv_pdu.put(pdu)
@@ -246,7 +257,7 @@ class RoomDul(DULServiceProvider):
             self.socket.send(struct.pack(">BBIIBB", _P_DATA, 0, size + 4, size, context_id, control) + fragment)
 
     def _closed(self, trouble: str) -> None:
-        self.trouble = self.trouble or trouble
+        self._troubles["Evt17"] = trouble
         if self._cut_ns is not None:
             self._abort()
         else:
