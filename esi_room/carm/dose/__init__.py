@@ -3,6 +3,7 @@
 units       units as devices write them, to Gy.m2, Gy and s
 headers     an image's header: what it says of dose
 ledger      one record's account: what each source said, and the total that follows
+account     one study in it, quantity by quantity
 homes       which record a late report belongs to
 levels      which alert levels the total exceeds
 desk        in the daemon: writes `carm.dose` and its alerts behind the entry of the object or step

@@ -9,10 +9,10 @@ Sources, each with what it is worth:
 
 Rules of this file:
 - Each quantity by itself, each study by itself; studies add up.
-- What is told twice counts once: events by Irradiation Event UID, totals by the study or step that they are of,
-  images by irradiation event or else SOP instance. Numbers of one such thing only grow, so the greatest of them is
-  the latest, and neither order nor repetition matters: a cumulative report takes the place of the one before it,
-  a continued one adds its events.
+- What is told twice counts once: events by Irradiation Event UID (else by their start and kind), totals by the study
+  or step that they are of, images by irradiation event or else SOP instance. Numbers of one such thing only grow, so
+  the greatest of them is the latest, and neither order nor repetition matters: a cumulative report takes the place of
+  the one before it, a continued one adds its events.
 - Of a dose report, its totals, which the C-arm's display shows as well; the sum of its events where that is more, by
   more than rounding: continued reports with one scope, whose totals begin again. (Reports may leave events out, so a
   smaller sum says nothing.)
@@ -30,15 +30,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from esi_room.carm.dose import headers
+from esi_room.carm.dose.account import QUANTITIES, Quantity, Study
 from esi_room.carm.dose.units import times
 from esi_room.carm.shapes import DoseReport
 from esi_room.events import CarmDose, CarmImage, DoseTotal, Entry, IrradiationEvent
 
-# By how much a sum of rounded numbers may exceed a total without being more dose.
-ROUNDING = 1.01
 Provenance = Literal["dose report", "mpps", "image header"]
-_QUANTITIES = ("dap_gy_m2", "air_kerma_rp_gy", "fluoro_time_s")
-_EVENTS, _TOTALS, _MPPS, _HEADERS = "dose report, events", "dose report, totals", "mpps", "image headers"
 
 
 class Origin(NamedTuple):
@@ -51,80 +48,11 @@ class Origin(NamedTuple):
     taken_in: str | None = None
 
 
-class _Known(NamedTuple):
-    value: float
-    source: str
-
-
-class _Greatest:
-    """The greatest number that was said of each thing, and their sum."""
-
-    def __init__(self) -> None:
-        self.by_key: dict[str, float] = {}
-        self._sum = 0.0
-
-    def put(self, key: str, value: float | None) -> bool:
-        """Whether it is more than was known."""
-        before = self.by_key.get(key)
-        if value is None or (before is not None and before >= value):
-            return False
-        self.by_key[key] = value
-        self._sum += value - (before or 0.0)
-        return True
-
-    def known(self, source: str) -> _Known | None:
-        """The sum."""
-        return _Known(self._sum, source) if self.by_key else None
-
-
-class _Quantity:
-    """One quantity of one study."""
-
-    def __init__(self) -> None:
-        self.study = _Greatest()
-        self.steps = _Greatest()
-        self.so_far = _Greatest()
-        """Of a report of a step so far that does not say which step."""
-        self.events = _Greatest()
-        self.mpps = _Greatest()
-        self.images = _Greatest()
-        self.final: set[str] = set()
-        """Steps of which a report says that it is of the whole step."""
-
-    def best(self) -> _Known | None:
-        """The best that is known."""
-        reported, otherwise = self._reported(), self._otherwise()
-        if reported is None:
-            return otherwise
-        if self.study.by_key:
-            return reported
-        if not self.final:
-            return reported if otherwise is None or otherwise.value <= reported.value * ROUNDING else otherwise
-        rest = [value for step, value in self.mpps.by_key.items() if step not in self.final]
-        # Where the report's step is none that MPPS tells of, nobody knows whether they are the same: not added.
-        if not rest or not self.final <= self.mpps.by_key.keys():
-            return reported
-        return _Known(reported.value + sum(rest), f"{reported.source} + {_MPPS}")
-
-    def _reported(self) -> _Known | None:
-        totals = (known for known in (part.known(_TOTALS) for part in (self.study, self.steps, self.so_far)) if known)
-        total, events = max(totals, default=None), self.events.known(_EVENTS)
-        if total is None or (events is not None and events.value > total.value * ROUNDING):
-            return events or total
-        return total
-
-    def _otherwise(self) -> _Known | None:
-        """Without a report. A step that began with no dose yet says 0: that hides no image."""
-        mpps, images = self.mpps.known(_MPPS), self.images.known(_HEADERS)
-        return images if mpps is None or (images is not None and mpps.value == 0) else mpps
-
-
 class Ledger:
     """Of one record. `add` takes what a source says, and gives the entry to be written where that is something new."""
 
     def __init__(self) -> None:
-        self._studies: dict[str | None, dict[str, _Quantity]] = {}
-        self._events: set[str] = set()
+        self._studies: dict[str | None, Study] = {}
         self._reports: dict[str, DoseReport] = {}
 
     @classmethod
@@ -171,13 +99,14 @@ class Ledger:
 
     def total(self) -> DoseTotal:
         """What is known of the record's dose now."""
-        values, provenance = dict.fromkeys(_QUANTITIES, None), dict[str, str]()
-        for name in _QUANTITIES:
+        values, provenance = dict.fromkeys(QUANTITIES, None), dict[str, str]()
+        for name in QUANTITIES:
             best = [known for study in self._studies.values() if (known := study[name].best()) is not None]
             if best:
                 values[name] = times(sum(known.value for known in best), 1.0)
                 provenance[name] = " + ".join(sorted({known.source for known in best}))
-        return DoseTotal(**values, irradiation_events=len(self._events) or None, provenance=provenance)
+        events = sum(study.irradiation_events for study in self._studies.values())
+        return DoseTotal(**values, irradiation_events=events or None, provenance=provenance)
 
     # --- one source -----------------------------------------------------------------------------------------
 
@@ -188,36 +117,35 @@ class Ledger:
         self._reports[origin.sop_instance_uid] = report
         if origin.taken_in is not None:
             return True
-        study = self._studies.setdefault(origin.study_uid, {name: _Quantity() for name in _QUANTITIES})
+        study = self._studies.setdefault(origin.study_uid, Study())
         if provenance == "image header":
             return self._take_header(study, report, origin) or bool(report.unreadable)
         if provenance == "mpps":
-            new = [study[name].mpps.put(origin.sop_instance_uid, getattr(report, name)) for name in _QUANTITIES]
+            new = [study[name].mpps.put(origin.sop_instance_uid, getattr(report, name)) for name in QUANTITIES]
             return any(new) or bool(report.unreadable)
         self._take_report(study, report)
         return True
 
-    def _take_header(self, study: dict[str, _Quantity], report: DoseReport, origin: Origin) -> bool:
+    def _take_header(self, study: Study, report: DoseReport, origin: Origin) -> bool:
         uid = next((event.uid for event in report.events), None)
         if uid is not None:
-            self._events.add(uid)
+            study.images.add(uid)
         product = study["dap_gy_m2"].images.put(uid or origin.sop_instance_uid, report.dap_gy_m2)
         return study["fluoro_time_s"].images.put("so far", report.fluoro_time_s) or product
 
-    def _take_report(self, study: dict[str, _Quantity], report: DoseReport) -> None:
+    def _take_report(self, study: Study, report: DoseReport) -> None:
         for event in _events(report):
-            key = event.uid or (event.at and f"{event.at} {event.kind or ''}")
-            if not key:  # an event that nothing tells from another: the totals have to do
+            key = study.events.key(event)
+            if key is None:
                 continue
-            self._events.add(key)
             study["dap_gy_m2"].events.put(key, event.dap_gy_m2)
             study["air_kerma_rp_gy"].events.put(key, event.air_kerma_rp_gy)
             if event.kind == "fluoroscopy":
                 study["fluoro_time_s"].events.put(key, event.duration_s)
-        for name in _QUANTITIES:
+        for name in QUANTITIES:
             self._take_total(study[name], report, getattr(report, name))
 
-    def _take_total(self, quantity: _Quantity, report: DoseReport, value: float | None) -> None:
+    def _take_total(self, quantity: Quantity, report: DoseReport, value: float | None) -> None:
         if value is None or report.scope == "event":
             return
         if report.scope not in ("step", "cumulative"):

@@ -91,6 +91,25 @@ class Said:
         return self.total.dap_gy_m2, self.total.provenance.get("dap_gy_m2")
 
 
+@pytest.mark.parametrize("nameless_first", [True, False])
+def test_a_report_that_leaves_out_the_events_uids_tells_of_no_other_events(nameless_first: bool) -> None:
+    named = [event(f"1.9.{n}", 1e-5, 2.0, at=f"2026-11-23T09:30:0{n}") for n in range(3)]
+    reports = [
+        DoseReport(dap_gy_m2=3e-5, fluoro_time_s=6.0, events=tuple(each))
+        for each in (named, [replace(each, uid=None) for each in named])
+    ]
+    said = Said().report(*reports[:: -1 if nameless_first else 1])
+    assert said.total.dap_gy_m2 == pytest.approx(3e-5)
+    assert said.total.fluoro_time_s == pytest.approx(6.0)
+    assert said.total.irradiation_events == 3
+
+
+def test_two_planes_that_begin_together_are_two_events() -> None:
+    at = "2026-11-23T09:30:00"
+    said = Said().report(DoseReport(events=(event("1.9.1", 1e-5, at=at), event("1.9.2", 2e-5, at=at)), scope="study"))
+    assert said.total.dap_gy_m2 == pytest.approx(3e-5)
+
+
 def test_an_image_header_in_its_units() -> None:
     said = headers.report(product(1, 12.3, "1.9", TotalTimeOfFluoroscopy=7, RadiationSetting="SC"))
     assert said is not None
