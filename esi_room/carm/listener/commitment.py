@@ -5,9 +5,15 @@
     N-EVENT-REPORT    a destination answers the room. It called, and yet is the SCP: it proposes that role for
                       itself (PS3.7 D.3.3.4), which is accepted beside the usual one
 
-What is answered otherwise (PS3.7 annex C): 0112 another SOP instance than the well-known one, 0123 another action,
-0115 a data set that names no transaction or no instance, 0213 more instances than MAX_INSTANCES or no answer of the
-record's, 0110 a peer whose port the room does not know, 0113 another event.
+What is answered (PS3.7 annex C):
+
+    0000  it is in the record, durable
+    0110  the room does not know the peer's port, where the report would go
+    0112  another SOP instance than the well-known one
+    0113  another event than 1 and 2
+    0115  the data set names no transaction or no instance
+    0123  another action than 1
+    0213  more instances than MAX_INSTANCES, or no answer of the record's
 """
 
 from __future__ import annotations
@@ -24,6 +30,7 @@ from esi_room.carm.transaction import PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, 
 from esi_room.carm.wire import Answer, CommitmentAsked
 from esi_room.clock import Clock
 
+TRANSFER_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 NO_SUCH_INSTANCE, NO_SUCH_ACTION, INVALID_ARGUMENT, RESOURCES = 0x0112, 0x0123, 0x0115, 0x0213
 # Their entry in the record is 1.4 MB then. A long case has some hundred objects.
 MAX_INSTANCES = 10_000
@@ -48,7 +55,7 @@ def service(ask: Ask, clock: Clock) -> Service:
 
 
 def _context() -> PresentationContext:
-    context = build_context(PUSH_MODEL, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+    context = build_context(PUSH_MODEL, list(TRANSFER_SYNTAXES))
     context.scu_role = context.scp_role = True
     return context
 
