@@ -6,8 +6,9 @@ Rules of this file:
 - The same id from two origins: the hospital's counts, then the folder's, then the command's. The hospital's system is
   where patient, accession number and study UID are right for the PACS; a file is written by some system, a command by
   hand. A command may not place or withdraw what another origin holds: it would be undone at the next poll.
-- An order is offered until a procedure began with it, or EXPIRE_S after its time. One with no time is for today,
-  whichever day it is, until it is withdrawn or used.
+- An order is offered until the procedure that began with it is over (the C-arm may ask for its patient when the staff
+  have begun already), or EXPIRE_S after its time. One with no time is for today, whichever day it is, until it is
+  withdrawn or used.
 - The book is kept in `<data>/private/worklist.json`: a restart and an outage of the hospital lose none of it. It is
   the only place of these identities; entries hold the order's id and a salted digest. What a command did is in that
   file before the command's entries are durable, and they are before it is answered.
@@ -236,7 +237,7 @@ class OrderBook:
     def _due(self) -> tuple[Order, ...]:
         """What is to be offered, the earliest first."""
         book = self._book
-        orders = [each for each in book.merged().values() if not book.is_used(each) and not self._expired(each)]
+        orders = [each for each in book.merged().values() if not book.is_over(each) and not self._expired(each)]
         return tuple(sorted(orders, key=lambda order: (order.scheduled_at or "", order.id))[:MAX_ORDERS])
 
     async def _keep(self, book: Book) -> None:

@@ -47,6 +47,10 @@ class Book(Struct, frozen=True, kw_only=True):
         """Whether a procedure began with it: this id, of this study."""
         return any(same(used.order, order) for used in self.used)
 
+    def is_over(self, order: Order) -> bool:
+        """Whether a procedure began with it, and is not the one under way."""
+        return self.is_used(order) and not (self.chosen is not None and same(self.chosen, order))
+
     def known(self) -> list[Order]:
         """Each order once: those of the lists before those that were used."""
         known = list(self.merged().values())

@@ -192,7 +192,7 @@ async def test_an_order_expires_in_the_rooms_own_time(at):
         assert [each.id for each in desk.offers[-1].orders] == ["F2"]
 
 
-async def test_the_chosen_order_is_used_up_when_its_procedure_starts(at):
+async def test_the_chosen_order_is_offered_until_its_procedure_is_over(at):
     async with at() as desk:
         await desk.book.take("hospital", [order("H1"), order("H2")])
         wanted = desk.book.find("H1")
@@ -201,7 +201,7 @@ async def test_the_chosen_order_is_used_up_when_its_procedure_starts(at):
         assert desk.book.chosen == wanted and desk.offered == ["H1", "H2"]
         await desk.journal.switch("procedure", "test")
         await desk.turn()
-        assert desk.offered == ["H2"] and desk.book.chosen == wanted
+        assert desk.offered == ["H1", "H2"] and desk.book.chosen == wanted, "the C-arm has yet to ask"
         await desk.book.take("hospital", [order("H2")])
         assert desk.book.find("H1") == wanted, "the hospital lists it no longer; its images still come"
     async with at() as desk:
@@ -220,12 +220,14 @@ async def test_the_chosen_order_is_used_up_when_its_procedure_starts(at):
         assert chosen == [("H1", "chosen", "staff"), ("H1", "chosen", "staff")]
 
 
-async def test_an_order_chosen_during_the_procedure_is_used_at_once(at):
+async def test_an_order_chosen_during_the_procedure_is_used_with_it(at):
     async with at() as desk:
         await desk.book.place(placing(order()))
         await desk.journal.switch("procedure", "test")
         await desk.book.choose(desk.book.find("S1"), "mpps")
-        assert desk.offered == [] and desk.book.chosen.id == "S1"
+        assert desk.offered == ["S1"] and desk.book.chosen.id == "S1"
+        await desk.journal.switch("standby", "test")
+        assert desk.offered == [] and desk.book.chosen is None
 
 
 async def test_a_chosen_order_that_never_began_is_forgotten_with_its_day(at):

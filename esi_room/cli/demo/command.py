@@ -284,7 +284,7 @@ async def _read(live: Live, view: View, client: BrokerClient) -> None:
 
 
 async def _until_online(view: View) -> None:
-    while not view.online:
+    while not (view.online and view.devices_connected(("carm",))):
         await asyncio.sleep(0.05)
 
 
