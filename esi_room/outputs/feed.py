@@ -21,11 +21,11 @@ import msgspec
 
 from esi_room.clock import NS, Clock, Stamp, parse_rfc3339
 from esi_room.events import Entry
-from esi_room.outputs.follow import follow
 from esi_room.outputs.state import Projection
 from esi_room.outputs.tasks import until_first
 from esi_room.outputs.topics import IMAGE
 from esi_room.record.entry import Cursor, Line
+from esi_room.record.follow import follow
 from esi_room.record.journal import Journal
 
 MIN_INTERVAL_S = 0.1  # ten snapshots a second of one topic are more than an eye follows

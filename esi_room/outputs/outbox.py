@@ -20,10 +20,10 @@ import structlog
 from msgspec import Struct
 
 from esi_room.outputs.client import BrokerClient, RefusedError, acknowledged
-from esi_room.outputs.follow import follow
 from esi_room.outputs.tasks import until_first
 from esi_room.outputs.topics import Topics
 from esi_room.record.entry import Cursor, Line
+from esi_room.record.follow import follow
 from esi_room.record.journal import Journal
 from esi_room.record.reader import find, first, journal_path
 

@@ -144,7 +144,10 @@ class Fluoroscope:
         taken = self.device_now()
         await self._expose(frames / fps, technique, fps, recorded=True)
         pixels = await asyncio.to_thread(self._render, self._view, scenes, technique)
-        await self._store(kind, technique, times, pixels, comment or f"{view} run", taken)
+        # By its own clock, which is no faster than real time: or a run of a case that is played at ten times the speed
+        # would end after it was sent.
+        told = [round(ms / self.clock.speed, 3) for ms in times]
+        await self._store(kind, technique, told, pixels, comment or f"{view} run", taken)
 
     async def fluoro(self, fluoro_s: float, *, kv: float = 75.0, ma: float = 3.0) -> None:
         """Fluoroscopy of which nothing is kept; its dose is in the next object's header."""
