@@ -49,9 +49,7 @@ class CarmLimits(Table):
 class CarmTls(Table):
     """TLS for DICOM, with certificates on both sides (PS3.15 B.12, B.13)."""
 
-    cert_file: ExistingFile = Field(
-        description="this room's certificate (PEM) and those between it and the authority"
-    )
+    cert_file: ExistingFile = Field(description="this room's certificate (PEM) and those between it and the authority")
     key_file: ExistingFile = Field(description="the private key of cert_file (PEM, not encrypted)")
     ca_file: ExistingFile = Field(description="certificates (PEM) of whoever signed the peers'")
     listen: Listen | None = Field(

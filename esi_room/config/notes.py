@@ -64,6 +64,16 @@ def _carm(config: RoomConfig) -> Iterator[Mistake]:
     folder = carm.worklist.folder
     if folder is not None and not folder.is_dir():
         yield Mistake(("carm", "worklist", "folder"), f"{folder} is not there now; no order will come from it")
+    titles = {peer.ae_title for peer in carm.peer}
+    for index, destination in enumerate(carm.destination):
+        path = ("carm", "destination", index)
+        if destination.commitment and not destination.images:
+            yield Mistake((*path, "commitment"), "it is sent no images, so there is nothing to commit to")
+        elif destination.commitment and destination.ae_title not in titles:
+            text = "most archives answer on a connection of their own: make this one a [[carm.peer]] as well"
+            yield Mistake((*path, "commitment"), text)
+        if not (destination.images or destination.mpps):
+            yield Mistake(path, "it is sent neither images nor mpps")
     for index, peer in enumerate(carm.peer):
         if peer.address in _EVERYBODY:
             yield Mistake(("carm", "peer", index, "address"), "every address: only the AE title guards the door")

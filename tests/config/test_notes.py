@@ -25,6 +25,9 @@ def notes(tmp_path: Path) -> Callable[[str], list[str]]:
     return notes
 
 
+PACS = '[[carm.destination]]\nid = "pacs"\nae_title = "P"\naddress = "a:104"\ncommitment = true\n'
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -44,6 +47,15 @@ def notes(tmp_path: Path) -> Callable[[str], list[str]]:
         (
             '[mqtt]\nurl = "embedded"\n[carm]\nae_title = "A"\n[[carm.peer]]\nae_title = "B"\naddress = "0.0.0.0/0"\n',
             ["11: every address: only the AE title"],
+        ),
+        (
+            '[mqtt]\nurl = "embedded"\n[carm]\nae_title = "A"\nlearn = true\nworklist.folder = "none"\n' + PACS,
+            [
+                "7: no [[carm.peer]]",
+                "9: for setting up: whoever connects is heard out",
+                "10: ",
+                "15: most archives answer on a connection of their own",
+            ],
         ),
     ],
 )
