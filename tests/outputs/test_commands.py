@@ -141,7 +141,7 @@ async def test_backfill_keeps_to_its_bounds(room: Room, from_seq: int, to_seq: i
 async def test_backfill_of_no_record_is_answered(room: Room, record: Any) -> None:
     answer = await room.commands.answer("backfill", _backfill("1", record, 0))
     assert not answer.reply.ok
-    assert answer.lines == []
+    assert not answer.lines
 
 
 FOUND = FrameFound(record="r", seq=7, sha256="ab", number=3, taken_at="2026-11-23T09:30:00.000000Z")
