@@ -44,12 +44,18 @@ class Child:
                 start_new_session=True,
                 env=os.environ | _ENVIRONMENT | {"PYTHONPATH": path},
             )
-        except OSError:
+        except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:  # cancelled: nobody would ever end it
+            ours.close()
+            process.kill()
+            await process.wait()
+            raise
         return cls(process, reader, writer)
 
     @property
