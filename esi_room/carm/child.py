@@ -53,8 +53,7 @@ class Child:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
         except BaseException:  # cancelled: nobody would ever end it
             ours.close()
-            process.kill()
-            await process.wait()
+            await _killed(process)
             raise
         return cls(process, reader, writer)
 
@@ -75,10 +74,7 @@ class Child:
     async def end(self) -> int:
         """Kill it if it has not ended yet; its exit code (negative: the signal)."""
         self._writer.close()
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-        return await self._process.wait()
+        return await _killed(self._process)
 
     async def ended(self, patience_s: float) -> int | None:
         """Its exit code if it ends by itself within this time."""
@@ -86,3 +82,19 @@ class Child:
             return await asyncio.wait_for(self._process.wait(), patience_s)
         except TimeoutError:
             return None
+
+
+async def _killed(process: asyncio.subprocess.Process) -> int:
+    """Its exit code, once it has ended; whoever is cancelled meanwhile is so afterwards: it ends at once."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    ending, cancelled = asyncio.ensure_future(process.wait()), False
+    while not ending.done():
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return ending.result()

@@ -55,7 +55,7 @@ def test_it_ends_with_a_sealed_verified_record(demo: Demo) -> None:
     assert report["sealed"] is True
     kinds = [entry.type for entry in demo.room.entries() if entry.record == demo.case()]
     assert kinds[0] == "record.opened" and kinds[-1] == "record.sealed"
-    assert kinds.count("carm.image") == 3 and kinds.count("procedure.phase") == 5
+    assert kinds.count("carm.image") == 4 and kinds.count("procedure.phase") == 5
     assert {"pump.started", "pump.stopped", "pump.completed", "vitals.numeric", "clinical.note"} <= set(kinds)
 
 
