@@ -364,7 +364,7 @@ class CarmDose(Payload, frozen=True):
 
 
 class CarmMpps(Payload, frozen=True):
-    """A performed procedure step (PS3.4 F) was created or changed. `private/<sha256>.mpps` holds its data set (Part 10).
+    """A performed procedure step (PS3.4 F) was created or changed. `private/<sha256>.mpps` (Part 10) is its data set.
 
     `started`, `ended`: the C-arm's own time. `order`: the worklist order that it names. `images`: how many it names;
     `missing`: SOP instance UIDs that it names and the room does not hold.

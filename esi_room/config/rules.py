@@ -17,7 +17,7 @@ from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen,
 from esi_room.config.words import shown
 
 # Sources of entries that are no devices: a device of this name could not be told from them in the record.
-RESERVED_IDS = ("room", "carm", "worklist")
+RESERVED_IDS = ("room", "carm", "orders", "worklist")
 
 
 class Mistake(NamedTuple):

@@ -25,7 +25,7 @@ from esi_room.events import (
 )
 from esi_room.outputs import topics
 from esi_room.outputs.runs import Runs
-from esi_room.outputs.snapshots import ActiveAlarm, AlertValue, GapValue, Phased
+from esi_room.outputs.snapshots import ActiveAlarm, AlertValue, GapValue, Phased, StepValue
 
 SILENT = PumpStatus(state=None, rate_ml_h=None, delivered_ml=None, target_ml=None, pressure_mmhg=None, drug=None)
 """What is known of a pump that has only alarmed so far."""
@@ -86,6 +86,8 @@ class Case:
         self.total: tuple[Entry, CarmDose] | None = None
         self.runs = Runs()
         self.exceeded: dict[str, str] = {}
+        self.order: str | None = None
+        self.steps: dict[str, StepValue] = {}
         self.named: set[str] = set()  # SHA-256 of every object that came in this record
         self.shown_sha256: str | None = None
         self.preview_problem: str | None = None

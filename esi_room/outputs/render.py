@@ -53,6 +53,8 @@ def carm(case: Case, head: Head) -> s.CarmState:
         **head,
         image=_image(*case.image) if case.image else None,
         objects=case.objects,
+        order=case.order,
+        steps=tuple(case.steps.values()),
         shown_sha256=case.shown_sha256,
         preview_problem=case.preview_problem,
     )

@@ -155,15 +155,34 @@ class ImageValue(Aged, frozen=True):
     peer: str
 
 
+class StepValue(Struct, frozen=True, kw_only=True):
+    """A performed procedure step, as the C-arm last told of it. `seq`: its entry; `started`, `ended`: the C-arm's own
+    time; `missing`: objects that it named and the room did not hold then."""
+
+    seq: int
+    sop_instance_uid: str
+    status: str
+    procedure: str | None
+    order: str | None
+    started: str | None
+    ended: str | None
+    images: int
+    missing: int
+
+
 class CarmState(Snapshot, frozen=True):
     """`state/carm`: the last image, and which image the retained `image/last` shows.
 
+    `order`: the worklist order that is carried out (its Scheduled Procedure Step ID), where that is known. `steps`:
+    the performed procedure steps that were told of in this record.
     `shown_sha256`: of the object that `image/last` was made from; null: it is empty. Where it is not that of
     `image`, the last object cannot be shown, and `preview_problem` says why.
     """
 
     image: ImageValue | None
     objects: int
+    order: str | None
+    steps: tuple[StepValue, ...]
     shown_sha256: str | None
     preview_problem: str | None
 

@@ -1,7 +1,8 @@
 """The projection: entries in, snapshots out. A pure function of the entries and of the time it is told.
 
 Rules:
-- It reads no clock: whoever asks says what time it is. What it holds is in `known`, how it is said in `render`.
+- It reads no clock: whoever asks says what time it is. What it holds is in `known`, what an entry makes
+  of it in `acts`, how it is said in `render`.
 - It never raises on an entry: an entry of a type it does not know, or whose `data` it cannot read, only moves
   `as_of`.
 - What it holds after a restart, from reading the open record again, is what it would hold without one.
@@ -10,42 +11,16 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from esi_room.clock import parse_rfc3339, rfc3339
-from esi_room.events import (
-    BY_TYPE,
-    AlertAcknowledged,
-    AlertCleared,
-    AlertRaised,
-    CarmDose,
-    CarmImage,
-    DeviceAlarm,
-    DeviceGap,
-    DeviceRejected,
-    DeviceState,
-    Entry,
-    ProcedurePhase,
-    PumpAlarm,
-    PumpStatus,
-    VitalsNumeric,
-)
-from esi_room.outputs import render, topics
+from esi_room.events import BY_TYPE, DeviceAlarm, DeviceGap, DeviceRejected, DeviceState, Entry
+from esi_room.outputs import acts, render, topics
 from esi_room.outputs import snapshots as s
-from esi_room.outputs.known import SILENT, Aging, Case, Device
-
-DOSE_ALERT = "carm-dose-"  # and then the quantity: the ids of the alerts of rule R16
-STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
-
-
-class _Said(NamedTuple):
-    """An entry on its way in: its payload, and when it was observed on this boot's monotonic clock."""
-
-    entry: Entry
-    data: Any
-    mono_ns: int
+from esi_room.outputs.acts import Said, set_alarm
+from esi_room.outputs.known import Aging, Case, Device
 
 
 class Projection:
@@ -68,15 +43,18 @@ class Projection:
         (an entry of an earlier run).
         """
         self._as_of = s.AsOf(record=entry.record, seq=entry.seq)
-        act = _ACTIONS.get(entry.type)
-        if act is None:
+        of_room, of_case = _ACTIONS.get(entry.type), acts.ACTIONS.get(entry.type)
+        if of_room is None and of_case is None:
             return set()
         try:
             data = msgspec.json.decode(entry.data, type=BY_TYPE[entry.type])
         except msgspec.MsgspecError:
             return set()
         received_ns = entry.mono_ns if mono_ns is None else mono_ns
-        return act(self, _Said(entry, data, received_ns - _delay_ns(entry)))
+        said = Said(entry, data, received_ns - _delay_ns(entry))
+        if of_case is not None:
+            return of_case(self._case, said)
+        return set() if of_room is None else of_room(self, said)
 
     def expire(self, now_mono_ns: int) -> set[str]:
         """Mark what is older than it may be; the topics whose snapshot changed."""
@@ -115,14 +93,14 @@ class Projection:
 
     # --- entries ------------------------------------------------------------------------------------------
 
-    def _on_opened(self, said: _Said) -> set[str]:
+    def _on_opened(self, said: Said) -> set[str]:
         self._case = Case()
         self._case.opened, self._case.opened_at = said.data, said.entry.time
         for device in self._devices.values():
             device.forget_counts()
         return self.topics
 
-    def _on_recovered(self, said: _Said) -> set[str]:
+    def _on_recovered(self, said: Said) -> set[str]:
         """The daemon had ended: what the devices are now, they have yet to say."""
         self._case.pump_alarms.clear()
         for device in self._devices.values():
@@ -131,97 +109,7 @@ class Projection:
         self.forget()
         return self.topics
 
-    def _on_started(self, said: _Said) -> set[str]:
-        self._case.started, self._case.started_at = said.data, said.entry.time
-        return {topics.PROCEDURE}
-
-    def _on_phase(self, said: _Said) -> set[str]:
-        data: ProcedurePhase = said.data
-        self._case.phases.append(s.Phased(phase=data.phase, since=said.entry.time, origin=data.origin))
-        return {topics.PROCEDURE}
-
-    def _on_ended(self, said: _Said) -> set[str]:
-        self._case.ended, self._case.ended_at = said.data, said.entry.time
-        return {topics.PROCEDURE}
-
-    def _on_vitals(self, said: _Said) -> set[str]:
-        data: VitalsNumeric = said.data
-        source, at = said.entry.source, said.entry.time
-        life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
-        for reading in data.readings:
-            own_s = life_s if reading.stale_after_s is None else reading.stale_after_s
-            self._case.vitals[source, reading.name] = Aging(reading, at, own_s, said.mono_ns)
-        self._case.conditions[source] = Aging(data.conditions, at, life_s, said.mono_ns)
-        return {topics.VITALS}
-
-    def _on_pump(self, said: _Said) -> set[str]:
-        data: PumpStatus = said.data
-        life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
-        self._case.pumps[said.entry.source] = Aging(data, said.entry.time, life_s, said.mono_ns)
-        return {topics.PUMP}
-
-    def _on_pump_alarm(self, said: _Said) -> set[str]:
-        data: PumpAlarm = said.data
-        silent = Aging(SILENT, said.entry.time, STALE_AFTER_S, said.mono_ns)
-        self._case.pumps.setdefault(said.entry.source, silent)
-        _set_alarm(self._case.pump_alarms.setdefault(said.entry.source, {}), said, data.active)
-        return {topics.PUMP}
-
-    def _on_image(self, said: _Said) -> set[str]:
-        data: CarmImage = said.data
-        self._case.named.add(data.sha256)
-        if data.duplicate_of is not None:  # it came before: nothing new to show or to count
-            return set()
-        case = self._case
-        case.objects += 1
-        if data.taken_in is not None:  # another case's: kept here, and no picture of this one
-            return {topics.CARM}
-        if case.image is None or case.image[0].time <= said.entry.time:
-            case.image = (said.entry, data)
-        if data.rows is None:  # no pixels: a report
-            return {topics.CARM}
-        case.images += 1
-        case.frames += data.frames or 1
-        if data.dose and (case.dose is None or case.dose[0].time <= said.entry.time):
-            case.dose = (said.entry, data)
-        return {topics.CARM, topics.DOSE}
-
-    def _on_dose(self, said: _Said) -> set[str]:
-        data: CarmDose = said.data
-        self._case.total = (said.entry, data)
-        if data.taken_in is None:
-            self._case.runs.take(data, said.entry.seq)
-        return {topics.DOSE}
-
-    def _on_raised(self, said: _Said) -> set[str]:
-        data: AlertRaised = said.data
-        if data.alert.startswith(DOSE_ALERT):  # it stays exceeded, whatever becomes of the alert
-            self._case.exceeded[data.alert.removeprefix(DOSE_ALERT)] = data.text
-            return self._on_alert(said) | {topics.DOSE}
-        return self._on_alert(said)
-
-    def _on_alert(self, said: _Said) -> set[str]:
-        data: AlertRaised = said.data
-        alerts = self._case.alerts
-        if isinstance(data, AlertCleared):
-            alerts.pop(data.alert, None)
-            return {topics.ALERTS}
-        seen = alerts.get(data.alert)
-        acknowledged = isinstance(data, AlertAcknowledged)
-        alerts[data.alert] = s.AlertValue(
-            alert=data.alert,
-            rule=data.rule,
-            severity=data.severity,
-            text=data.text,
-            facts=data.facts,
-            raised_at=said.entry.time if seen is None else seen.raised_at,
-            acknowledged_at=said.entry.time if acknowledged else None,
-            actor=data.actor,
-            reason=data.reason,
-        )
-        return {topics.ALERTS}
-
-    def _on_device(self, said: _Said) -> set[str]:
+    def _on_device(self, said: Said) -> set[str]:
         data: DeviceState = said.data
         source = said.entry.source
         device = self._device(source)
@@ -238,19 +126,19 @@ class Projection:
                 dirty.add(topics.PUMP)
         return dirty
 
-    def _on_device_alarm(self, said: _Said) -> set[str]:
+    def _on_device_alarm(self, said: Said) -> set[str]:
         data: DeviceAlarm = said.data
-        _set_alarm(self._device(said.entry.source).alarms, said, data.active)
+        set_alarm(self._device(said.entry.source).alarms, said, data.active)
         return {topics.DEVICE + said.entry.source}
 
-    def _on_gap(self, said: _Said) -> set[str]:
+    def _on_gap(self, said: Said) -> set[str]:
         data: DeviceGap = said.data
         device = self._device(said.entry.source)
         device.gaps += 1
         device.last_gap = s.GapValue(from_=data.from_, to=data.to, reason=data.reason)
         return {topics.DEVICE + said.entry.source}
 
-    def _on_rejected(self, said: _Said) -> set[str]:
+    def _on_rejected(self, said: Said) -> set[str]:
         data: DeviceRejected = said.data
         rejected = self._device(said.entry.source).rejected
         for reason, count in data.counts.items():
@@ -270,23 +158,9 @@ class Projection:
         return dirty
 
 
-_ACTIONS: dict[str, Callable[[Projection, _Said], set[str]]] = {
+_ACTIONS: dict[str, Callable[[Projection, Said], set[str]]] = {
     "record.opened": Projection._on_opened,
     "record.recovered": Projection._on_recovered,
-    "procedure.started": Projection._on_started,
-    "procedure.phase": Projection._on_phase,
-    "procedure.ended": Projection._on_ended,
-    "vitals.numeric": Projection._on_vitals,
-    "pump.status": Projection._on_pump,
-    "pump.started": Projection._on_pump,
-    "pump.stopped": Projection._on_pump,
-    "pump.completed": Projection._on_pump,
-    "pump.alarm": Projection._on_pump_alarm,
-    "carm.image": Projection._on_image,
-    "carm.dose": Projection._on_dose,
-    "alert.raised": Projection._on_raised,
-    "alert.acknowledged": Projection._on_alert,
-    "alert.cleared": Projection._on_alert,
     "device.state": Projection._on_device,
     "device.alarm": Projection._on_device_alarm,
     "device.gap": Projection._on_gap,
@@ -302,17 +176,3 @@ def _delay_ns(entry: Entry) -> int:
         return max(0, parse_rfc3339(entry.received) - parse_rfc3339(entry.time))
     except ValueError:
         return 0
-
-
-def _set_alarm(alarms: dict[str, s.ActiveAlarm], said: _Said, active: bool) -> None:
-    data: DeviceAlarm | PumpAlarm = said.data
-    if not active:
-        alarms.pop(data.code, None)
-        return
-    alarms[data.code] = s.ActiveAlarm(
-        code=data.code,
-        text=data.text,
-        since=alarms[data.code].since if data.code in alarms else said.entry.time,
-        priority=getattr(data, "priority", None),
-        advisory=getattr(data, "advisory", False),
-    )

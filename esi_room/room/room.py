@@ -17,6 +17,8 @@ from esi_room import __version__
 from esi_room.carm import CarmService, Preview
 from esi_room.carm.identity import differences
 from esi_room.carm.keeper import SOURCE as CARM_SOURCE
+from esi_room.carm.order_sources import FOLDER_SOURCE
+from esi_room.carm.orders import SOURCE as HOSPITAL_SOURCE
 from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339
 from esi_room.clockwatch import ClockWatch
 from esi_room.commands import End, EnterPhase, Note, PlaceOrder, ShowFrame, Start, WithdrawOrder
@@ -34,7 +36,6 @@ from esi_room.station import Station
 
 STANDBY_MAX_BYTES = 64 << 20  # a standby record is sealed and begun anew: no file grows for ever between two cases
 STANDBY_LOOK_S = 60.0
-WORKLIST_SOURCE = "worklist"
 
 log = structlog.get_logger()
 
@@ -191,7 +192,9 @@ def _devices(configuration: RoomConfig) -> frozenset[str]:
     if carm is not None:
         ids |= {CARM_SOURCE, *(destination.id for destination in carm.destination)}
         if carm.worklist.hospital is not None:
-            ids.add(WORKLIST_SOURCE)
+            ids.add(HOSPITAL_SOURCE)
+        if carm.worklist.folder is not None:
+            ids.add(FOLDER_SOURCE)
     return frozenset(ids)
 
 

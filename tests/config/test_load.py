@@ -213,7 +213,7 @@ WRONG = {
     "destination id": (
         CARM + '[[carm.destination]]\nid = "worklist"\nae_title = "P"\naddress = "a:104"\n',
         10,
-        "names a part of the room; allowed: any but room, carm, worklist",
+        "names a part of the room; allowed: any but room, carm, orders, worklist",
     ),
     "destination named like a device": (
         CARM + '[[carm.destination]]\nid = "spo2"\nae_title = "P"\naddress = "a:104"\n' + DEVICE,

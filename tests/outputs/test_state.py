@@ -16,6 +16,8 @@ from esi_room.events import (
     AlertRaised,
     CarmDose,
     CarmImage,
+    CarmMpps,
+    CarmOrder,
     DeviceAlarm,
     DeviceState,
     DoseTotal,
@@ -24,6 +26,7 @@ from esi_room.events import (
     IrradiationEvent,
     Payload,
     ProcedurePhase,
+    ProcedureStarted,
     PumpAlarm,
     PumpStatus,
     Reading,
@@ -31,8 +34,9 @@ from esi_room.events import (
     RecordRecovered,
     VitalsNumeric,
 )
+from esi_room.outputs.acts import STALE_AFTER_S
 from esi_room.outputs.runs import MAX_RUNS
-from esi_room.outputs.state import STALE_AFTER_S, Projection
+from esi_room.outputs.state import Projection
 
 START_NS = 1_800_000_000 * NS
 
@@ -61,6 +65,16 @@ def vitals(value: float, life_s: float | None = 10.0, own_s: float | None = None
 def pump(**more: Any) -> PumpStatus:
     nothing = {"rate_ml_h": None, "delivered_ml": None, "target_ml": None, "pressure_mmhg": None, "drug": None}
     return PumpStatus(**({"state": "infusing", **nothing} | more))
+
+
+def order(name: str, change: Any) -> CarmOrder:
+    return CarmOrder(order=name, change=change, origin="command", procedure=None, scheduled_at=None)
+
+
+def step(status: str, **more: Any) -> CarmMpps:
+    given = {"started": None, "ended": None, "procedure": None, "order": "ESI-1", "images": 0}
+    named = {"sop_instance_uid": "1.2.9", "message": "set", "peer": "CARM @ 127.0.0.1", "sha256": "aa"}
+    return CarmMpps(status=status, **(named | given | more))
 
 
 def image(**more: Any) -> CarmImage:
@@ -265,6 +279,31 @@ def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
     assert snap(projection, "dose").exceeded == {"fluoro_time_s": "t"}
     projection.apply(entry(opened()))
     assert (snap(projection, "dose").exceeded, snap(projection, "dose").total) == ({}, None)
+
+
+def test_the_order_and_the_steps_of_a_case_are_whole_in_one_message() -> None:
+    state = Projection()
+    state.apply(entry(order("ESI-1", "placed")))
+    assert state.snapshot("state/carm", START_NS).order is None
+    assert state.apply(entry(order("ESI-1", "chosen"), 1)) == {"state/carm"}
+    state.apply(entry(step("IN PROGRESS", started="2026-11-23T09:30:00", procedure="ESI L4/5"), 2))
+    state.apply(entry(step("COMPLETED", ended="2026-11-23T09:45:00", images=3, missing=("1.2.3",)), 3))
+    said = state.snapshot("state/carm", START_NS)
+    assert said.order == "ESI-1"
+    (known,) = said.steps
+    assert (known.seq, known.status, known.procedure) == (3, "COMPLETED", "ESI L4/5")
+    assert (known.started, known.ended) == ("2026-11-23T09:30:00", "2026-11-23T09:45:00")
+    assert (known.images, known.missing) == (3, 1)
+    state.apply(entry(opened(), 4))
+    assert state.snapshot("state/carm", START_NS).steps == ()
+
+
+def test_a_procedure_that_the_staff_take_over_began_when_it_began() -> None:
+    state = Projection()
+    state.apply(entry(ProcedureStarted(procedure="lumbar", origin="carm")))
+    state.apply(entry(ProcedureStarted(procedure="ESI L4/5", origin="staff"), 1, at_s=60.0))
+    said = state.snapshot("state/procedure", START_NS)
+    assert (said.procedure, said.started_at) == ("ESI L4/5", rfc3339(START_NS))
 
 
 def test_a_late_image_is_counted_and_takes_no_newer_ones_place() -> None:

@@ -1,0 +1,199 @@
+"""What an entry makes of the open record's case: a function a type of entry, which names the topics that changed.
+
+They take in what the entry says and judge nothing; `state` knows when they are called, `render` how it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from esi_room.events import (
+    AlertAcknowledged,
+    AlertCleared,
+    AlertRaised,
+    CarmDose,
+    CarmImage,
+    CarmMpps,
+    CarmOrder,
+    DeviceAlarm,
+    Entry,
+    ProcedurePhase,
+    PumpAlarm,
+    PumpStatus,
+    VitalsNumeric,
+)
+from esi_room.outputs import snapshots as s
+from esi_room.outputs import topics
+from esi_room.outputs.known import SILENT, Aging, Case
+
+STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
+DOSE_ALERT = "carm-dose-"  # and then the quantity: the ids of the alerts of rule R16
+
+
+class Said(NamedTuple):
+    """An entry on its way in: its payload, and when it was observed on this boot's monotonic clock."""
+
+    entry: Entry
+    data: Any
+    mono_ns: int
+
+
+def _started(case: Case, said: Said) -> set[str]:
+    """A second one: the staff take over what the C-arm opened; it began when it began."""
+    case.started, case.started_at = said.data, case.started_at or said.entry.time
+    return {topics.PROCEDURE}
+
+
+def _phase(case: Case, said: Said) -> set[str]:
+    data: ProcedurePhase = said.data
+    case.phases.append(s.Phased(phase=data.phase, since=said.entry.time, origin=data.origin))
+    return {topics.PROCEDURE}
+
+
+def _ended(case: Case, said: Said) -> set[str]:
+    case.ended, case.ended_at = said.data, said.entry.time
+    return {topics.PROCEDURE}
+
+
+def _vitals(case: Case, said: Said) -> set[str]:
+    data: VitalsNumeric = said.data
+    source, at = said.entry.source, said.entry.time
+    life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
+    for reading in data.readings:
+        own_s = life_s if reading.stale_after_s is None else reading.stale_after_s
+        case.vitals[source, reading.name] = Aging(reading, at, own_s, said.mono_ns)
+    case.conditions[source] = Aging(data.conditions, at, life_s, said.mono_ns)
+    return {topics.VITALS}
+
+
+def _pump(case: Case, said: Said) -> set[str]:
+    data: PumpStatus = said.data
+    life_s = STALE_AFTER_S if data.stale_after_s is None else data.stale_after_s
+    case.pumps[said.entry.source] = Aging(data, said.entry.time, life_s, said.mono_ns)
+    return {topics.PUMP}
+
+
+def _pump_alarm(case: Case, said: Said) -> set[str]:
+    data: PumpAlarm = said.data
+    silent = Aging(SILENT, said.entry.time, STALE_AFTER_S, said.mono_ns)
+    case.pumps.setdefault(said.entry.source, silent)
+    set_alarm(case.pump_alarms.setdefault(said.entry.source, {}), said, data.active)
+    return {topics.PUMP}
+
+
+def _image(case: Case, said: Said) -> set[str]:
+    data: CarmImage = said.data
+    case.named.add(data.sha256)
+    if data.duplicate_of is not None:  # it came before: nothing new to show or to count
+        return set()
+    case.objects += 1
+    if data.taken_in is not None:  # another case's: kept here, and no picture of this one
+        return {topics.CARM}
+    if case.image is None or case.image[0].time <= said.entry.time:
+        case.image = (said.entry, data)
+    if data.rows is None:  # no pixels: a report
+        return {topics.CARM}
+    case.images += 1
+    case.frames += data.frames or 1
+    if data.dose and (case.dose is None or case.dose[0].time <= said.entry.time):
+        case.dose = (said.entry, data)
+    return {topics.CARM, topics.DOSE}
+
+
+def _dose(case: Case, said: Said) -> set[str]:
+    data: CarmDose = said.data
+    case.total = (said.entry, data)
+    if data.taken_in is None:
+        case.runs.take(data, said.entry.seq)
+    return {topics.DOSE}
+
+
+def _raised(case: Case, said: Said) -> set[str]:
+    data: AlertRaised = said.data
+    if data.alert.startswith(DOSE_ALERT):  # it stays exceeded, whatever becomes of the alert
+        case.exceeded[data.alert.removeprefix(DOSE_ALERT)] = data.text
+        return _alert(case, said) | {topics.DOSE}
+    return _alert(case, said)
+
+
+def _alert(case: Case, said: Said) -> set[str]:
+    data: AlertRaised = said.data
+    alerts = case.alerts
+    if isinstance(data, AlertCleared):
+        alerts.pop(data.alert, None)
+        return {topics.ALERTS}
+    seen = alerts.get(data.alert)
+    acknowledged = isinstance(data, AlertAcknowledged)
+    alerts[data.alert] = s.AlertValue(
+        alert=data.alert,
+        rule=data.rule,
+        severity=data.severity,
+        text=data.text,
+        facts=data.facts,
+        raised_at=said.entry.time if seen is None else seen.raised_at,
+        acknowledged_at=said.entry.time if acknowledged else None,
+        actor=data.actor,
+        reason=data.reason,
+    )
+    return {topics.ALERTS}
+
+
+def _order(case: Case, said: Said) -> set[str]:
+    data: CarmOrder = said.data
+    if data.change != "chosen":
+        return set()
+    case.order = data.order
+    return {topics.CARM}
+
+
+def _step(case: Case, said: Said) -> set[str]:
+    data: CarmMpps = said.data
+    before = case.steps.get(data.sop_instance_uid)
+    case.steps[data.sop_instance_uid] = s.StepValue(
+        seq=said.entry.seq,
+        sop_instance_uid=data.sop_instance_uid,
+        status=data.status,
+        procedure=data.procedure or (before.procedure if before else None),
+        order=data.order,
+        started=data.started or (before.started if before else None),
+        ended=data.ended,
+        images=data.images,
+        missing=len(data.missing),
+    )
+    return {topics.CARM}
+
+
+def set_alarm(alarms: dict[str, s.ActiveAlarm], said: Said, active: bool) -> None:
+    """An alarm is signalled, or is over."""
+    data: DeviceAlarm | PumpAlarm = said.data
+    if not active:
+        alarms.pop(data.code, None)
+        return
+    alarms[data.code] = s.ActiveAlarm(
+        code=data.code,
+        text=data.text,
+        since=alarms[data.code].since if data.code in alarms else said.entry.time,
+        priority=getattr(data, "priority", None),
+        advisory=getattr(data, "advisory", False),
+    )
+
+
+ACTIONS: dict[str, Callable[[Case, Said], set[str]]] = {
+    "procedure.started": _started,
+    "procedure.phase": _phase,
+    "procedure.ended": _ended,
+    "vitals.numeric": _vitals,
+    "pump.status": _pump,
+    "pump.started": _pump,
+    "pump.stopped": _pump,
+    "pump.completed": _pump,
+    "pump.alarm": _pump_alarm,
+    "carm.image": _image,
+    "carm.dose": _dose,
+    "carm.order": _order,
+    "carm.mpps": _step,
+    "alert.raised": _raised,
+    "alert.acknowledged": _alert,
+    "alert.cleared": _alert,
+}
