@@ -6,8 +6,9 @@ When a performed procedure step opens and closes a procedure:
                              own; where a procedure is under way, it joins it. One that a step opened, nobody of the
                              staff touched, and which is another patient's, was forgotten: it is ended first
     COMPLETED, DISCONTINUED  of the last step in progress that began in this record: ends the procedure, if a step
-                             opened it and nobody of the staff has done anything in it; else it is an entry alone,
-                             because recovery goes on long after the last image
+                             opened it and nobody of the staff has done anything in it, once the objects that it
+                             names have come; else it is an entry alone, because recovery goes on long after the
+                             last image
 
 `procedure.case` holds the staff's half of these rules, and what survives a restart.
 """

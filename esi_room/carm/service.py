@@ -133,6 +133,7 @@ class CarmService:
             try:
                 await self._keep_listening()
             finally:
+                await self._steps.stop()
                 for task in beside:
                     task.cancel()
 

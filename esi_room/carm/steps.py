@@ -12,6 +12,10 @@
     -> COMPLETED or DISCONTINUED: the procedure is ended, where it is the step's to end
     -> only then 0000
 
+A C-arm says that it is done while its last objects and its dose report are still on their way. Where the final message
+names objects that the room does not hold yet, the procedure is ended when they have come, or after GRACE_S: what comes
+within that time is in the record that it belongs to.
+
 Steps and their states are rebuilt from the journals at every start. A step is its SOP instance UID: it survives a
 restart and a change of the record. What ends between its last entry and the end of its procedure is ended at the next
 start.
@@ -54,6 +58,10 @@ NO_SUCH_INSTANCE = 0x0112
 MISSING_ATTRIBUTE = 0x0120
 RESOURCE_LIMITATION = 0x0213
 NO_LONGER_UPDATED = 0xA710  # Error ID, PS3.4 F.7.2.2.4
+
+# A dose report follows its step within seconds; a run over a slow network within a minute. Then they are late.
+GRACE_S = 60.0
+_LOOK_S = 0.2
 
 # Of the images that a step names and the room does not hold; 1,000 UIDs are 64 KB.
 MAX_MISSING = 1000
@@ -124,6 +132,7 @@ class Steps:
         self._known: dict[str, Known] = {}
         self._one_at_a_time = asyncio.Lock()
         self._disk = Disk()
+        self._waiting: set[asyncio.Task[None]] = set()
 
     async def resume(self) -> None:
         """After a start of the daemon: know the steps again, and end the procedure that was about to end."""
@@ -169,7 +178,23 @@ class Steps:
         receipt, known = await self._keep(message, kind, order)
         await receipt.durable()
         if known.status != IN_PROGRESS:
-            await self._end_case(known, message.step.discontinuation_reason)
+            await self._end(known, message.step)
+
+    async def _end(self, ended: Known, step: Step) -> None:
+        """The step is over: so is its procedure, now or when its last objects have come."""
+        awaited = [image.sop_instance_uid for image in step.images if not self._holds(image.sop_instance_uid)]
+        if not awaited:
+            await self._end_case(ended, step.discontinuation_reason)
+            return
+        waiting = asyncio.create_task(self._end_later(ended, awaited, step.discontinuation_reason))
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+
+    async def stop(self) -> None:
+        """The daemon ends: what waits to be ended is ended at the next start."""
+        for waiting in self._waiting:
+            waiting.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
 
     async def _keep(
         self, message: StepCreated | StepChanged, kind: Literal["create", "set"], order: Order | None
@@ -268,6 +293,15 @@ class Steps:
                 procedure=(order.procedure if order is not None else None) or step.description,
                 identity=order.identity if order is not None else identity_of(step.patient),
             )
+
+    async def _end_later(self, ended: Known, awaited: list[str], reason: str | None) -> None:
+        """End the case when the objects that the step named have come, or have not within the time for it."""
+        for _ in range(round(GRACE_S / _LOOK_S)):
+            if all(self._holds(uid) for uid in awaited) or self._journal.record != ended.record:
+                break
+            await asyncio.sleep(_LOOK_S)
+        async with self._one_at_a_time:
+            await self._end_case(ended, reason)
 
     async def _end_case(self, ended: Known, reason: str | None) -> None:
         """End the procedure if `ended` was the last step in progress of those that began in the open record."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ from esi_room.record.verify import verify_room
 BADLY_WRITTEN = pytest.mark.filterwarnings("ignore:Invalid value:UserWarning", "ignore:Value:UserWarning")
 
 
+async def until(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(what)
+
+
 @pytest.fixture
 def carm(room, scu, mpps):
     return mpps.CArm(scu, room.port)
@@ -26,25 +35,37 @@ def carm(room, scu, mpps):
 
 async def test_a_step_opens_a_procedure_and_its_end_closes_it(room, carm, scu, mpps):
     uid, image = generate_uid(), scu.picture(PatientName="MUSTERMANN^mpps.ERIKA", PatientID="4711")
-    unsent = scu.picture()
+    late = scu.picture(PatientID="4711")
     standby = room.journal.record
     assert (await carm.create(mpps.created(), uid)).Status == 0
     case = room.journal.record
     assert (room.journal.kind, case != standby) == ("procedure", True)
     assert await scu.store(room.port, image) == [0]
-    assert (await carm.set(mpps.ended("COMPLETED", image, unsent), uid)).Status == 0
-    assert (room.journal.kind, room.desk.under_way) == ("standby", False)
+    assert (await carm.set(mpps.ended("COMPLETED", image, late), uid)).Status == 0
+    assert room.journal.record == case, "an object that the step named is on its way"
+    assert await scu.store(room.port, late) == [0]
+    await until(lambda: room.journal.kind == "standby" and not room.desk.under_way, "the procedure ends")
     kinds = [line.type for line in room.lines() if line.record == case]
-    wanted = ("procedure.started", "carm.mpps", "carm.image", "carm.mpps", "procedure.ended", "record.sealed")
+    order = ("procedure.started", "carm.mpps", "carm.image", "carm.mpps", "carm.image", "procedure.ended")
+    wanted = (*order, "record.sealed")
     assert [kind for kind in kinds if kind in wanted] == list(wanted)
     begun, over = room.entries("carm.mpps")
     assert (begun["status"], begun["message"], begun["started"]) == ("IN PROGRESS", "create", "2026-11-23T09:30:00")
     assert (over["status"], over["ended"], over["images"]) == ("COMPLETED", "2026-11-23T09:45:00", 2)
-    assert over["missing"] == [unsent.SOPInstanceUID]
+    assert over["missing"] == [late.SOPInstanceUID]
     assert (begun["identity"], room.entries("carm.image")[0]["identity"]) == ("match", "match")
     assert room.entries("procedure.started")[0]["procedure"] == "lumbar"
     assert room.entries("procedure.ended")[0] == {"outcome": "completed", "origin": "carm"}
     assert all(report.ok for report in verify_room(room.root))
+
+
+async def test_a_procedure_does_not_wait_for_ever_for_what_never_comes(room, carm, scu, mpps, monkeypatch):
+    monkeypatch.setattr("esi_room.carm.steps.GRACE_S", 0.6)
+    uid = generate_uid()
+    await carm.create(mpps.created(), uid)
+    assert (await carm.set(mpps.ended("COMPLETED", scu.picture()), uid)).Status == 0
+    assert room.desk.under_way
+    await until(lambda: not room.desk.under_way, "the procedure ends")
 
 
 async def test_its_data_set_is_kept_as_it_came_and_readable_by_nobody_else(room, carm, mpps):

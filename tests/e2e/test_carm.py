@@ -1,0 +1,202 @@
+"""A C-arm that points all its services at the room, an archive behind it: processes, as they are in a hospital."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from e2e_rig import ROOT, data_set_octets, published_equals_journal, until
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+
+Make = Callable[..., Any]
+C_ARM = "OEC_E2E"
+ORDER = {
+    "id": "ESI-7001",
+    "identity": {"name": "Muster^Erika", "id": "E2E-4711", "birth_date": "1961-04-12"},
+    "procedure": "Interlaminar epidural steroid injection L4/5",
+    "accession": "A-7001",
+}
+IDENTITY = (b"Muster", b"Erika", b"E2E-4711", b"1961-04-12", b"19610412", b"A-7001")
+
+
+def stanzas(commitment: int, archive: int, *, committing: bool = False) -> str:
+    peers = f'\n[[carm.peer]]\nae_title = "{C_ARM}"\naddress = "127.0.0.1"\nport = {commitment}\n'
+    asked = "commitment = true\n" if committing else ""
+    where = f'address = "127.0.0.1:{archive}"\n'
+    return f'{peers}\n[[carm.destination]]\nid = "pacs"\nae_title = "ORTHANC"\n{where}{asked}'
+
+
+def rest(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as reply:
+        return json.loads(reply.read())
+
+
+@pytest.fixture
+def orthanc(
+    stack: ExitStack, peers: ModuleType, free_port: Callable[[], int], tmp_path: Path
+) -> Callable[[int, int], int]:
+    """`orthanc(dicom, room)`: an archive on these ports; the port of its REST interface."""
+    program = peers.need("Orthanc")
+
+    def start(dicom: int, room: int) -> int:
+        http = free_port()
+        configuration = {
+            "Name": "test", "StorageDirectory": str(tmp_path / "orthanc"), "IndexDirectory": str(tmp_path / "orthanc"),
+            "DicomAet": "ORTHANC", "DicomPort": dicom, "HttpPort": http, "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False, "Plugins": [], "DicomAlwaysAllowStore": True,
+            "DicomModalities": {"room": {"AET": "ESI_ROOM", "Host": "127.0.0.1", "Port": room}},
+        }  # fmt: skip
+        (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
+        null = subprocess.DEVNULL
+        process = subprocess.Popen([program, str(tmp_path / "orthanc.json")], stdout=null, stderr=null)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+
+        def answers() -> bool:
+            try:
+                return bool(rest(http, "/system"))
+            except OSError:
+                return False
+
+        until(answers, "Orthanc answers")
+        return http
+
+    return start
+
+
+def test_a_c_arm_finds_all_its_peers_in_the_room(
+    make_room: Make, make_broker: Make, subscribe: Make, orthanc: Any, free_port: Callable[[], int]
+) -> None:
+    commitment, archive = free_port(), free_port()
+    broker = make_broker("mosquitto")
+    display = subscribe(broker.port).ready()
+    room = make_room(broker, extra=stanzas(commitment, archive, committing=True)).start()
+    http = orthanc(archive, room.dicom)
+    display.ask("order", order=ORDER)
+    c_arm = subprocess.run(
+        [
+            sys.executable, "-m", "simulators", "carm", "--to", f"127.0.0.1:{room.dicom}", "--ae", C_ARM,
+            "--worklist", "--mpps", "--dose-report", "end", "--commitment", str(commitment),
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert c_arm.returncode == 0, c_arm.stdout + c_arm.stderr
+    case = room.until_entry("procedure.ended", outcome="completed", origin="carm").record
+
+    [started] = [entry.data for entry in room.entries("procedure.started")]
+    assert (started["procedure"], started["origin"]) == (ORDER["procedure"], "carm")
+    assert json.loads((room.data / "records" / case / "private" / "identity.json").read_bytes())["id"] == "E2E-4711"
+    images = room.entries("carm.image")
+    assert len(images) >= 4
+    assert {entry.data["identity"] for entry in images} == {"match"}
+    assert {entry.data["order"] for entry in images} == {"ESI-7001"}
+    assert not room.entries("alert.raised")
+
+    # The total over all sources is what the C-arm's own report says.
+    [told] = [entry.data for entry in room.entries("carm.dose") if entry.data["provenance"] == "dose report"]
+    last = room.entries("carm.dose")[-1].data["total"]
+    for quantity in ("dap_gy_m2", "air_kerma_rp_gy", "fluoro_time_s"):
+        assert last[quantity] == pytest.approx(told[quantity], rel=0.01) and told[quantity] > 0
+
+    # The room stands for all of it to the C-arm, and the archive to the room.
+    uids = {entry.data["sop_instance_uid"] for entry in images}
+    assert set(room.until_entry("carm.commitment", by="room", state="reported").data["committed"]) == uids
+    room.until_entry("carm.commitment", by="room", state="delivered")
+    archived = lambda: {  # noqa: E731
+        uid
+        for entry in room.entries("carm.commitment")
+        if entry.data["by"] == "destination"
+        for uid in entry.data.get("committed", ())
+    }
+    until(lambda: archived() == uids, "the archive stands for every object")
+    assert {
+        rest(http, f"/instances/{each}/simplified-tags")["SOPInstanceUID"] for each in rest(http, "/instances")
+    } == uids
+
+    # No identity anywhere but where it belongs.
+    assert not [word for word in IDENTITY for line in room.journal() if word in line]
+    assert not [word for word in IDENTITY if word in room.log.read_bytes()]
+    open_topics = [payload for topic, payload in display.got if "private/" not in topic and "command/" not in topic]
+    assert not [word for word in IDENTITY for payload in open_topics if word in payload]
+
+    published_equals_journal(room, display)
+    assert room.stop() == 0
+    room.verify()
+
+
+@pytest.fixture
+def archive(
+    stack: ExitStack, peers: ModuleType, free_port: Callable[[], int], tmp_path: Path
+) -> tuple[int, Path, Callable[[], None]]:
+    """dcmtk's storescp: its port, its folder, and what starts it."""
+    program, port, folder = peers.need("storescp"), free_port(), tmp_path / "archive"
+    folder.mkdir()
+
+    def start() -> None:
+        command = [program, "+xa", "+B", "+uf", "-od", folder, str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+
+    return port, folder, start
+
+
+def test_what_is_passed_on_outlives_kills_of_the_daemon(
+    make_room: Make, archive: Any, peers: ModuleType, tmp_path: Path
+) -> None:
+    """The archive is away at first; the daemon dies before, while and after it passes on what waited."""
+    port, folder, start = archive
+    room = make_room(None, extra=stanzas(1, port)).start()
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    for number in range(60):
+        picture(number).save_as(objects / f"{number:03}.dcm", enforce_file_format=True)
+    send = [peers.need("storescu"), "-xe", "-aet", "STORESCU", "-aec", "ESI_ROOM", "+sd", "127.0.0.1", str(room.dicom)]
+    subprocess.run([*send, str(objects)], check=True, capture_output=True, timeout=60)
+    sent = set(room.frames())
+    assert len(sent) == 60
+    room.kill()
+    room.start()
+    start()
+    for reached in (5, 30):
+        until(lambda reached=reached: len(list(folder.iterdir())) >= reached, f"{reached} objects at the archive")
+        room.kill()
+        room.start()
+    complete = lambda: {sha256(path) for path in folder.iterdir() if path.stat().st_size > 132} >= sent  # noqa: E731
+    until(complete, "every object at the archive")
+    states = [entry.data["state"] for entry in room.entries("device.state", "pacs")]
+    assert states[:1] == ["lost"] and states[-1] == "connected"
+    assert room.stop() == 0
+    room.verify()
+
+
+def sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(data_set_octets(path)).hexdigest()
+    except (AssertionError, IndexError):  # storescp is still writing it
+        return ""
+
+
+def picture(number: int) -> Dataset:
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.SOPClassUID, image.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    image.StudyInstanceUID = image.SeriesInstanceUID = generate_uid()
+    image.Modality, image.InstanceNumber = "OT", number
+    image.Rows = image.Columns = 256
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation, image.SamplesPerPixel = 7, 0, 1
+    image.PhotometricInterpretation = "MONOCHROME2"
+    image.PixelData = bytes([number]) * 65536
+    return image
