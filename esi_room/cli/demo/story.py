@@ -56,7 +56,8 @@ class Story:
         if data["provenance"] == "image header" or words in ("", self._dose_told):
             return None
         self._dose_told = words
-        return "carm", f"dose by the {data['provenance']}: {words}"
+        source = "MPPS" if data["provenance"] == "mpps" else data["provenance"]
+        return "carm", f"dose by the {source}: {words}"
 
 
 def view(data: dict[str, Any]) -> str:
