@@ -1,7 +1,7 @@
 """JPEG Extended with 12 bits a sample (PS3.5 A.4.1, process 4), by GDCM: a decoder plugin for pydicom.
 
 pydicom keeps its own GDCM plugin from these, as older GDCMs read them wrong; this one (>= 3.0) gives the same values as
-dcmtk's dcmdjpeg, which a test holds it to.
+dcmtk's dcmj2pnm, which a test holds it to.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from PIL import Image
 from pydicom import dcmread, dcmwrite
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
 from pydicom.uid import (
     HTJ2K,
     UID,
@@ -392,13 +393,17 @@ def test_what_dcmtk_encodes_looks_like_what_it_encoded(tmp_path, peers, encoder)
 
 
 @pytest.mark.parametrize("uid", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
-def test_htj2k_goes_to_the_jpeg_2000_decoder(tmp_path, uid):
-    """No encoder at hand writes HTJ2K; its decoder reads both kinds of block coding, which the stream itself names."""
-    plain = dcmread(written(tmp_path, np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)))
-    plain.compress(JPEG2000Lossless)
-    [stream] = generate_frames(plain.PixelData, number_of_frames=1)
-    path = encapsulated(tmp_path, uid, [stream], Rows=64, Columns=64)
-    assert np.abs(grey(path) - np.add.outer(np.arange(64), np.arange(64))).max() <= 3
+def test_htj2k_is_decoded_pixel_for_pixel(tmp_path, vectors, uid):
+    """Streams of an encoder that no package here has; what they hold is in their README."""
+    columns, rows = np.meshgrid(np.arange(64), np.arange(64))
+    path = encapsulated(tmp_path, uid, [(vectors / "htj2k" / "ramp_8bit.j2c").read_bytes()], Rows=64, Columns=64)
+    assert np.abs(grey(path) - (columns + rows)).max() <= 3  # a JPEG's own loss
+    deep = {"BitsAllocated": 16, "BitsStored": 16, "HighBit": 15, "Rows": 64, "Columns": 64}
+    stream = (vectors / "htj2k" / "gradient_12bit.j2c").read_bytes()
+    path = encapsulated(tmp_path, uid, [stream], **deep, WindowCenter="2048", WindowWidth="4096")
+    expected = (16 * columns + 37 * rows) % 4096 / 4095 * 255
+    assert np.abs(pixel_array(path) - (16 * columns + 37 * rows) % 4096).max() == 0
+    assert np.abs(grey(path) - expected).mean() < 4
 
 
 @pytest.mark.parametrize("little", [True, False])
