@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
@@ -195,6 +196,7 @@ class Room:
         *,
         embedded: bool,
         extra: str = "",
+        reports_to: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.folder, self.mqtt, self.dicom = folder, mqtt, dicom
         self.data, self.log, self.configuration = folder / "data", folder / "daemon.log", folder / "room.toml"
@@ -202,7 +204,9 @@ class Room:
         url = f'url = "embedded"\nlisten = "127.0.0.1:{mqtt}"' if embedded else f'url = "mqtt://127.0.0.1:{mqtt}"'
         text = f'[room]\nid = "esi-1"\ntimezone = "UTC"\ndata = "data"\n\n[mqtt]\n{url}\n\n'
         text += f'[carm]\nae_title = "ESI_ROOM"\nlisten = "127.0.0.1:{dicom}"\n'
-        text += "".join(f'\n[[carm.peer]]\nae_title = "{peer}"\naddress = "127.0.0.1"\n' for peer in PEERS)
+        for peer in PEERS:
+            port = f"port = {reports_to[peer]}\n" if peer in reports_to else ""
+            text += f'\n[[carm.peer]]\nae_title = "{peer}"\naddress = "127.0.0.1"\n{port}'
         for device, (driver, port) in devices.items():
             text += f'\n[[device]]\nid = "{device}"\ndriver = "{driver}"\nport = "{port}"\n'
         self.configuration.write_text(text + extra)

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 Make = Callable[..., Any]
-C_ARM = "OEC_E2E"
+C_ARM = "OEC_9900"
 ORDER = {
     "id": "ESI-7001",
     "identity": {"name": "Muster^Erika", "id": "E2E-4711", "birth_date": "1961-04-12"},
@@ -29,11 +29,10 @@ ORDER = {
 IDENTITY = (b"Muster", b"Erika", b"E2E-4711", b"1961-04-12", b"19610412", b"A-7001")
 
 
-def stanzas(commitment: int, archive: int, *, committing: bool = False) -> str:
-    peers = f'\n[[carm.peer]]\nae_title = "{C_ARM}"\naddress = "127.0.0.1"\nport = {commitment}\n'
+def destination(archive: int, *, committing: bool = False) -> str:
     asked = "commitment = true\n" if committing else ""
     where = f'address = "127.0.0.1:{archive}"\n'
-    return f'{peers}\n[[carm.destination]]\nid = "pacs"\nae_title = "ORTHANC"\n{where}{asked}'
+    return f'\n[[carm.destination]]\nid = "pacs"\nae_title = "ORTHANC"\n{where}{asked}'
 
 
 def rest(port: int, path: str) -> Any:
@@ -80,7 +79,7 @@ def test_a_c_arm_finds_all_its_peers_in_the_room(
     commitment, archive = free_port(), free_port()
     broker = make_broker("mosquitto")
     display = subscribe(broker.port).ready()
-    room = make_room(broker, extra=stanzas(commitment, archive, committing=True)).start()
+    room = make_room(broker, extra=destination(archive, committing=True), reports_to={C_ARM: commitment}).start()
     http = orthanc(archive, room.dicom)
     display.ask("order", order=ORDER)
     c_arm = subprocess.run(
@@ -134,6 +133,45 @@ def test_a_c_arm_finds_all_its_peers_in_the_room(
     room.verify()
 
 
+def test_whatever_the_c_arm_gets_wrong_costs_nothing(
+    make_room: Make, make_broker: Make, free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    """The scenario of faults: another patient's images, a clock that is set, an object that breaks off, one UID twice,
+    late images, dose reports wrong in every way that is known, a report of commitment refused, a step ended twice."""
+    commitment, broker, ports = free_port(), make_broker("mosquitto"), tmp_path / "ports"
+    devices = {"monitor-1": ("ge_dri", ports / "monitor-1"), "pump-1": ("new_era", ports / "pump-1")}
+    room = make_room(broker, devices, reports_to={C_ARM: commitment}).start()
+    told = subprocess.run(
+        [
+            sys.executable, "-m", "simulators", "run", "--scenario", "carm_faults", "--speed", "8",
+            "--ports", ports, "--carm", f"127.0.0.1:{room.dicom}", "--mqtt", f"mqtt://127.0.0.1:{broker.port}",
+            "--commitment-port", str(commitment), "--truth", tmp_path / "truth.jsonl",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout + told.stderr
+    truth = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    case = room.until_entry("procedure.ended").record
+
+    stored = {line["dataset_sha256"] for line in truth if line["what"] == "c_store" and line["stored"]}
+    assert set(room.frames()) == stored and len(stored) > 20
+
+    # Every exposure is counted once, whatever the reports look like. (0.1 dGy.cm2 are 1e-6 Gy.m2.)
+    exposures = [line for line in truth if line["what"] == "beam_off"]
+    total = [entry.data["total"] for entry in room.entries("carm.dose") if entry.record == case][-1]
+    assert total["dap_gy_m2"] == pytest.approx(sum(line["dap_dgy_cm2"] for line in exposures) * 1e-5, rel=1e-3)
+    assert total["irradiation_events"] == len(exposures)
+
+    alerts = {entry.data["rule"] for entry in room.entries("alert.raised")}
+    assert alerts == {"carm.identity_mismatch", "carm.uid_conflict"}
+    marked = [entry for entry in room.entries("carm.image") if entry.data.get("identity") == "mismatch"]
+    assert len(marked) == sum(line.get("objects", 0) for line in truth if line["what"] == "wrong_patient_armed")
+    delivered = [entry for entry in room.entries("carm.commitment") if entry.data["state"] == "delivered"]
+    assert len(delivered) == len([line for line in truth if line["what"] == "commitment"]) > 0
+    assert room.stop() == 0
+    room.verify()
+
+
 @pytest.fixture
 def archive(
     stack: ExitStack, peers: ModuleType, free_port: Callable[[], int], tmp_path: Path
@@ -156,7 +194,7 @@ def test_what_is_passed_on_outlives_kills_of_the_daemon(
 ) -> None:
     """The archive is away at first; the daemon dies before, while and after it passes on what waited."""
     port, folder, start = archive
-    room = make_room(None, extra=stanzas(1, port)).start()
+    room = make_room(None, extra=destination(port)).start()
     objects = tmp_path / "objects"
     objects.mkdir()
     for number in range(60):
