@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -30,6 +31,7 @@ from esi_room.events import CarmAssociation, CarmImage
 # A preview is at most 512 KiB, a third more in base64; an image's entry with 10,000 frame times is 100 KiB.
 MAX_MESSAGE_BYTES = 16 << 20
 _LENGTH_BYTES = 4
+_RECEIVE_BYTES = 64 << 10
 
 
 class Message(Struct, frozen=True, kw_only=True, tag=True):
@@ -264,6 +266,12 @@ ToCaller = Call | Send | RelayStep | RequestCommitment | ReportCommitment | Read
 FromCaller = Done | OrdersRead | CommitmentReported
 
 
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Kept: msgspec takes ten times as long to look at the types as to read a message."""
+    return msgspec.json.Decoder(kind)
+
+
 def pack(message: Message) -> bytes:
     """`message` as it goes over a pipe."""
     octets = msgspec.json.encode(message)
@@ -276,7 +284,7 @@ async def read(reader: asyncio.StreamReader, kind: Any) -> Any:
         size = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
         if size > MAX_MESSAGE_BYTES:
             raise ValueError(f"a message of {size} bytes")
-        return msgspec.json.decode(await reader.readexactly(size), type=kind)
+        return _decoder(kind).decode(await reader.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise EOFError from error
 
@@ -287,6 +295,7 @@ class Pipe:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._sending = threading.Lock()
+        self._came = bytearray()
 
     def send(self, message: Message) -> None:
         """OSError where the daemon is gone."""
@@ -296,16 +305,17 @@ class Pipe:
     def receive(self, kind: Any) -> Any:
         """The next message, one of `kind`. EOFError at the end."""
         size = int.from_bytes(self._exactly(_LENGTH_BYTES), "big")
-        return msgspec.json.decode(self._exactly(size), type=kind)
+        return _decoder(kind).decode(self._exactly(size))
 
     def _exactly(self, size: int) -> bytes:
-        octets = bytearray()
-        while len(octets) < size:
+        """From what came already, as far as that goes: a short message is one call to the kernel."""
+        while len(self._came) < size:
             try:
-                piece = self._socket.recv(size - len(octets))
+                piece = self._socket.recv(max(_RECEIVE_BYTES, size - len(self._came)))
             except ConnectionError as error:
                 raise EOFError from error
             if not piece:
                 raise EOFError
-            octets += piece
-        return bytes(octets)
+            self._came += piece
+        octets, self._came = bytes(self._came[:size]), self._came[size:]
+        return octets

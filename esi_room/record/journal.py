@@ -19,7 +19,6 @@ import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -31,6 +30,7 @@ from esi_room.record import wire
 from esi_room.record.disk import Disk
 from esi_room.record.entry import Cursor
 from esi_room.record.opening import Identity, Opened, begin, resume
+from esi_room.record.thread import DiskThread
 from esi_room.record.wire import Direction
 from esi_room.record.writing import Kind, OpenRecord
 
@@ -87,7 +87,7 @@ class Journal:
         self.root = root
         self.problem: str | None = None
         self._clock, self._identity, self._disk, self._lock = clock, identity, disk, lock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._thread = DiskThread()
         self._records: deque[OpenRecord] = deque()  # the last one is open; those before it are being finished
         self._pending_bytes = 0
         self._appended = 0  # events ever appended by this process, and how many of them are durable
@@ -252,7 +252,7 @@ class Journal:
             await self._wake.wait()
             self._wake.clear()
         with contextlib.suppress(OSError):
-            await self._in_thread(self._sync_wire, self._records[-1])
+            await self._thread.run(self._sync_wire, self._records[-1])
 
     def _stopping(self) -> bool:
         return self._closed
@@ -277,7 +277,7 @@ class Journal:
         record = self._records[0]
         batch, wire_lines = _batch(record.lines), record.take_wire()
         try:
-            await self._in_thread(self._write, record, b"".join(batch), wire_lines)
+            await self._thread.run(self._write, record, b"".join(batch), wire_lines)
         except OSError as error:
             record.give_back_wire(wire_lines)
             self._say_failing(error)
@@ -288,7 +288,7 @@ class Journal:
             record.lines.popleft()
         record.committed_seq += len(batch)
         if record.sealed and not record.work_left:
-            await self._in_thread(self._finish, record)
+            await self._thread.run(self._finish, record)
             self._records.popleft()
         if batch:
             self._acknowledge(record, batch)
@@ -315,7 +315,7 @@ class Journal:
         if not record.wire_unsynced or now_ns - self._last_sync_ns <= wire.SYNC_S * NS:
             return True
         try:
-            await self._in_thread(self._sync_wire, record)
+            await self._thread.run(self._sync_wire, record)
         except OSError as error:
             self._say_failing(error)
             return False
@@ -360,10 +360,6 @@ class Journal:
     def _say_change(self) -> None:
         for listener in self._at_change:
             listener()
-
-    async def _in_thread(self, function: object, *arguments: object) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, function, *arguments)  # type: ignore[arg-type]
 
     # --- inside -------------------------------------------------------------------------------------------
 

@@ -155,3 +155,42 @@ def test_no_octets_make_it_raise(tmp_path_factory, octets, known):
     folder = tmp_path_factory.mktemp("fuzz")
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian):
         read(folder, UID_OCTETS + octets if known else octets, syntax)
+
+
+@settings(max_examples=60, deadline=None)
+@given(kept=st.integers(min_value=0, max_value=700), syntax=st.sampled_from([0, 1]), pixels=st.booleans())
+def test_what_is_in_memory_says_the_same_as_the_file(tmp_path_factory, kept, syntax, pixels):
+    made = dataset(
+        Modality="XA",
+        SeriesNumber="7 ",
+        InstanceNumber="12",
+        KVP="68.5",
+        StationName="ROOM~1",
+        Manufacturer="Acme\\Other",
+        PatientName="Doe^Jane",
+        AcquisitionDateTime="20261123093000.125+0100",
+        WindowCenterWidthExplanation="w" * 300,
+    )
+    if pixels:
+        made.BitsAllocated, made.PixelData = 8, bytes(100)
+    uid = [ExplicitVRLittleEndian, ImplicitVRLittleEndian][syntax]
+    octets = encode(made, uid == ImplicitVRLittleEndian, True)
+    path = tmp_path_factory.mktemp("object") / "object"
+    path.write_bytes(b"meta" + octets)
+    assert header.read(path, 4, uid, octets[:kept]) == header.read(path, 4, uid)
+    found = header.read(path, 4, uid, octets).attributes
+    assert (found["series_number"], found["instance_number"], found["kvp"]) == (7, 12, 68.5)
+    assert (found["station"], found["manufacturer"]) == ("ROOM~1", "Acme")
+
+
+def test_a_short_header_is_not_read_from_the_file(tmp_path):
+    made = dataset(Rows=4, BitsAllocated=8, PixelData=bytes(16))
+    found = header.read(tmp_path / "nowhere", 4, ExplicitVRLittleEndian, encode(made, False, True))
+    assert found.attributes["rows"] == 4 and found.attributes["unreadable"] is None
+
+
+@pytest.mark.parametrize(("said", "found"), [("12.0", 12), ("", None), ("1\\2", 1), ("x", None)])
+def test_a_whole_number_is_what_the_device_wrote(tmp_path, said, found):
+    octets = encode(dataset(), False, True) + struct.pack("<HH2sH", 0x20, 0x13, b"IS", len(said) + len(said) % 2)
+    octets += said.encode().ljust(len(said) + len(said) % 2)
+    assert read(tmp_path, octets)["instance_number"] == found

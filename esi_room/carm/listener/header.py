@@ -6,7 +6,8 @@ Rules of this file:
 - The patient is read for comparison alone (`Header.patient`), and is no part of `attributes`: no entry names anybody.
 - Bounded: HEADER_BYTES of the object are looked at, large values are skipped, a deflated data set is inflated no
   further than that.
-- A header can be read while the rest of its object still arrives (`begun`): it is whole if its pixels have begun.
+- Most headers are short: they are read from what the data set began with, while that is in memory. What does not reach
+  the pixels there is read again, from the file.
 
 Enhanced objects (XA, XRF) hold most of this in functional groups: those shared by all frames first, then those of the
 first frame (PS3.3 C.7.6.16, C.8.19.6).
@@ -18,7 +19,7 @@ import contextlib
 import io
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 from pydicom import config as pydicom_config
@@ -126,55 +127,56 @@ class _Window(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def begun(path: Path, meta_bytes: int, transfer_syntax_uid: str, written_bytes: int) -> Header | None:
-    """`read` of a file of which `written_bytes` are there and more is being written; None where the pixels do not begin
-    in them, or they do not parse."""
-    with contextlib.suppress(Exception):  # whatever pydicom stumbles over: `read` of the whole object will say it
-        parsed = _parse(path, meta_bytes, written_bytes, UID(transfer_syntax_uid))
-        if parsed.to_the_pixels and parsed.dataset.get("SOPInstanceUID"):
-            return _described(parsed.dataset, None)
-    return None
-
-
-def read(path: Path, meta_bytes: int, transfer_syntax_uid: str) -> Header:
-    """Header of the Part 10 file at `path`, whose data set begins at `meta_bytes`. Never raises for its content."""
+def read(path: Path, meta_bytes: int, transfer_syntax_uid: str, head: bytes = b"") -> Header:
+    """Header of the Part 10 file at `path`, whose data set begins at `meta_bytes`, with `head` as far as that is at
+    hand. Never raises for its content."""
+    syntax = UID(transfer_syntax_uid)
     try:
-        dataset = _parse(path, meta_bytes, meta_bytes + HEADER_BYTES, UID(transfer_syntax_uid)).dataset
+        dataset = _short(head, syntax) or _long(path, meta_bytes, syntax)
     except Exception as error:  # noqa: BLE001 - pydicom raises whatever it stumbles over; the object is kept
         return _described(Dataset(), f"the data set does not parse: {type(error).__name__}")
     empty = None if dataset.get("SOPInstanceUID") else "the data set does not parse: it has no SOP instance UID"
     return _described(dataset, empty)
 
 
-class _Parsed(NamedTuple):
-    """`to_the_pixels`: nothing of the header is behind what was looked at."""
+def _short(head: bytes, syntax: UID) -> Dataset | None:
+    """The header, if it is whole in `head`: the pixels begin there as well."""
+    if not head or syntax == DeflatedExplicitVRLittleEndian:
+        return None
+    with contextlib.suppress(Exception):  # cut off anywhere: what pydicom makes of that says nothing of the object
+        dataset, to_the_pixels = _parse(io.BytesIO(head), syntax)
+        return dataset if to_the_pixels else None
+    return None
 
-    dataset: Dataset
-    to_the_pixels: bool
 
-
-def _parse(path: Path, meta_bytes: int, end: int, syntax: UID) -> _Parsed:
-    reached = False
-
-    def pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal reached
-        reached = tag >= _PIXELS
-        return reached
-
-    with _Window(path, min(end, meta_bytes + HEADER_BYTES)) as file:
+def _long(path: Path, meta_bytes: int, syntax: UID) -> Dataset:
+    """The header, from the file."""
+    with _Window(path, meta_bytes + HEADER_BYTES) as file:
         file.seek(meta_bytes)
         source: Any = file
         if syntax == DeflatedExplicitVRLittleEndian:
             source = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), HEADER_BYTES))
-        dataset = read_dataset(
-            source,
-            syntax.is_implicit_VR if not syntax.is_private else False,
-            syntax.is_little_endian if not syntax.is_private else True,
-            stop_when=pixels,
-            defer_size=VALUE_BYTES,
-            specific_tags=_WANTED,
-        )
-        return _Parsed(dataset, reached)
+        return _parse(source, syntax)[0]
+
+
+def _parse(source: Any, syntax: UID) -> tuple[Dataset, bool]:
+    """All up to the pixels, and whether those were reached."""
+    reached = False
+
+    def pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal reached
+        reached = int(tag) >= _PIXELS  # as numbers: pydicom's comparison costs more than all else per element
+        return reached
+
+    dataset = read_dataset(
+        source,
+        syntax.is_implicit_VR if not syntax.is_private else False,
+        syntax.is_little_endian if not syntax.is_private else True,
+        stop_when=pixels,
+        defer_size=VALUE_BYTES,
+        specific_tags=_WANTED,
+    )
+    return dataset, reached
 
 
 def _described(dataset: Dataset, unreadable: str | None) -> Header:

@@ -1,7 +1,7 @@
 """C-STORE (PS3.4 annex B). Runs in the listener's process, in the thread of the association.
 
-    octets arrive -> Incoming (file, digest); beside that the header is read
-    -> linked into the open record, file and directory fsynced
+    octets arrive -> Incoming (file, digest)
+    -> linked into the open record, file and directory fsynced; beside that the header is read
     -> Received to the daemon: journal line durable -> Answer -> status to the C-arm
 
 Where the listener cannot link (the record was opened a moment ago, the name is taken), the daemon does: see `keeper`.
@@ -73,25 +73,18 @@ class Storage:
         self._incoming, self._limits, self._clock = incoming, limits, clock
         self._knocks, self._ask = knocks, ask
         self._numbers = itertools.count(1)
-        # What is done while an association waits for the disk: two things each.
-        self._beside = ThreadPoolExecutor(2 * limits.associations, thread_name_prefix="beside")
+        # What is done while an association waits for the disk.
+        self._beside = ThreadPoolExecutor(limits.associations, thread_name_prefix="beside")
 
     def begin(self, context: PresentationContext, request: StoreRequest, problem: str | None = None) -> Incoming:
         """The request's command set is whole; its data set follows. `problem`: why it is not to be kept."""
-        syntax = str(context.transfer_syntax[0])
-        incoming = Incoming(
+        return Incoming(
             self._incoming / f"{next(self._numbers)}.dcm",
-            file_meta(request.sop_class_uid, request.sop_instance_uid, syntax),
+            file_meta(request.sop_class_uid, request.sop_instance_uid, str(context.transfer_syntax[0])),
             started=self._clock.now(),
             max_bytes=self._limits.object_bytes,
             problem=problem or self._no_room(),
         )
-        incoming.at_head(
-            lambda: self._beside.submit(
-                header.begun, incoming.path, incoming.meta_bytes, syntax, incoming.size_bytes
-            )
-        )
-        return incoming
 
     def store(self, association: RoomAssociation, arrived: Arrival) -> int:
         """The status for the peer; below 0000 lies a durable entry. Whoever calls discards the object."""
@@ -116,10 +109,11 @@ class Storage:
         if into is None or not received.link(Path(into.frames)):
             self._asked(self._read(association.peer, request, syntax, received))
             return
-        naming = self._beside.submit(self._named, association.peer, request, syntax, received)
+        reading = self._beside.submit(self._read, association.peer, request, syntax, received)
         received.sync()
+        received.sync_name()
         try:
-            question = naming.result()
+            question = reading.result()
         except Refusal:
             received.unlink()
             raise
@@ -130,16 +124,9 @@ class Storage:
         if answer.status != SUCCESS:
             raise Refusal(answer.status, answer.comment)
 
-    def _named(self, peer: str, request: StoreRequest, syntax: str, received: Incoming) -> Received:
-        """`_read`, and the object's name is durable."""
-        question = self._read(peer, request, syntax, received)
-        received.sync_name()
-        return question
-
     def _read(self, peer: str, request: StoreRequest, syntax: str, received: Incoming) -> Received:
         """What the daemon is to be told of a whole object."""
-        begun = None if received.head is None else received.head.result()
-        read = begun or header.read(received.path, received.meta_bytes, syntax)
+        read = header.read(received.path, received.meta_bytes, syntax, received.head)
         named = (read.sop_class_uid or request.sop_class_uid, read.sop_instance_uid or request.sop_instance_uid)
         if named != (request.sop_class_uid, request.sop_instance_uid):
             raise Refusal(MISMATCH, "the data set names another object than the request")
