@@ -175,12 +175,12 @@ def main() -> None:
     while True:
         try:
             show: Show = pipe.receive(Show)
-        except EOFError:
+            signal.alarm(DECODE_S)  # nobody catches it: native code that hangs ends with the process
+            answer = shown(Path(show.path), show.frame)
+            signal.alarm(0)
+            pipe.send(answer)
+        except (EOFError, ConnectionError):  # the daemon is gone, perhaps while this was at work for it
             return
-        signal.alarm(DECODE_S)  # nobody catches it: native code that hangs ends with the process
-        answer = shown(Path(show.path), show.frame)
-        signal.alarm(0)
-        pipe.send(answer)
 
 
 if __name__ == "__main__":
