@@ -311,6 +311,7 @@ async def test_the_listener_dies_between_the_two(room, carm, mpps):
 
 
 async def test_a_record_that_cannot_be_written_takes_no_step(room, carm, monkeypatch, mpps):
+    await room.journal.settled()  # a commit that succeeds says that the disk is well again
     monkeypatch.setattr(room.journal, "problem", "the disk is full")
     answer = await carm.create(mpps.created(), uid := generate_uid())
     assert (answer.Status, answer.ErrorComment) == (0x0213, "the disk is full")
