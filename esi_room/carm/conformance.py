@@ -21,13 +21,14 @@ from pydicom.uid import UID
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
 from esi_room import __version__
-from esi_room.carm import items, tls
+from esi_room.carm import tls
 from esi_room.carm.caller import entity, query
-from esi_room.carm.keys import MODALITY_WORKLIST
 from esi_room.carm.listener import commitment, contexts, matching, steps, storage, worklist
 from esi_room.carm.listener.incoming import IMPLEMENTATION_CLASS_UID
+from esi_room.carm.passing.transaction import PUSH_MODEL
 from esi_room.carm.settings import ADVERTISED_PDU_BYTES, MAX_CONNECTIONS, Limits
-from esi_room.carm.transaction import PUSH_MODEL
+from esi_room.carm.worklist import items
+from esi_room.carm.worklist.keys import MODALITY_WORKLIST
 
 _WIDTH = 120
 _STATUS = re.compile(r"\b([0-9A-F]{4})  ?(\S.*?)(?=;? +[0-9A-F]{4} |$)")

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Held, Index, held
 from esi_room.carm.patients import Patients
-from esi_room.carm.placing import Placed, Placer
+from esi_room.carm.time_axis.placing import Placed, Placer
 from esi_room.carm.wire import Received
 from esi_room.clock import NS, Clock, Stamp, rfc3339
 from esi_room.errors import RecordError

@@ -20,18 +20,16 @@ import structlog
 
 from esi_room.carm.cases import Cases
 from esi_room.carm.child import Child
-from esi_room.carm.dispatch import Dispatch
 from esi_room.carm.dose.desk import DoseDesk
-from esi_room.carm.frames import Frames
 from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
-from esi_room.carm.order_sources import OrderSources
-from esi_room.carm.orders import OrderBook
+from esi_room.carm.passing.dispatch import Dispatch
 from esi_room.carm.patients import Patients
-from esi_room.carm.placing import Placer
-from esi_room.carm.previewer import Preview, Previewer
+from esi_room.carm.picture.previewer import Preview, Previewer
 from esi_room.carm.settings import CarmSettings
 from esi_room.carm.steps import Steps
+from esi_room.carm.time_axis.frames import Frames
+from esi_room.carm.time_axis.placing import Placer
 from esi_room.carm.wire import (
     Answer,
     Asking,
@@ -49,6 +47,8 @@ from esi_room.carm.wire import (
     Stop,
     Unable,
 )
+from esi_room.carm.worklist.orders import OrderBook
+from esi_room.carm.worklist.sources import OrderSources
 from esi_room.clock import Clock, Stamp
 from esi_room.errors import RecordError
 from esi_room.events import DeviceState, Event, Payload

@@ -17,8 +17,8 @@ from esi_room import __version__
 from esi_room.carm import CarmService, Preview
 from esi_room.carm.identity import differences
 from esi_room.carm.keeper import SOURCE as CARM_SOURCE
-from esi_room.carm.order_sources import FOLDER_SOURCE
-from esi_room.carm.orders import SOURCE as HOSPITAL_SOURCE
+from esi_room.carm.worklist.orders import SOURCE as HOSPITAL_SOURCE
+from esi_room.carm.worklist.sources import FOLDER_SOURCE
 from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339
 from esi_room.clockwatch import ClockWatch
 from esi_room.commands import End, EnterPhase, Note, PlaceOrder, ShowFrame, Start, WithdrawOrder

@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 from pynetdicom import AE, build_role, evt
 
-from esi_room.carm import PeerRule, commitments, pledges
+from esi_room.carm import PeerRule
+from esi_room.carm.passing import commitments, pledges
 from esi_room.carm.settings import Destination
 
 PUSH_MODEL, INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"

@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 from pynetdicom import AE, evt
 
-from esi_room.carm import forwarding, waybill
+from esi_room.carm.passing import forwarding, waybill
+from esi_room.carm.passing.waybill import Waybill
 from esi_room.carm.settings import Destination
-from esi_room.carm.waybill import Waybill
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esi_room.carm.offset import DRIFT, Estimate, Offsets, parsed
+from esi_room.carm.time_axis.offset import DRIFT, Estimate, Offsets, parsed
 from esi_room.clock import NS, parse_rfc3339, rfc3339
 
 NOON = "2026-11-23T12:00:00.000000Z"

@@ -23,11 +23,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
-from esi_room.carm import order_sources
 from esi_room.carm.caller import folder
 from esi_room.carm.caller.entity import UnavailableError
 from esi_room.carm.settings import Hospital
 from esi_room.carm.wire import OrdersRead, ReadFolder
+from esi_room.carm.worklist import sources as order_sources
 from esi_room.commands import Identity, Order
 
 TODAY = f"{datetime.now():%Y%m%d}"

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from esi_room.carm.orders import EXPIRE_S, MAX_ORDERS, OrderBook
 from esi_room.carm.wire import Offer
+from esi_room.carm.worklist.orders import EXPIRE_S, MAX_ORDERS, OrderBook
 from esi_room.clock import NS, ManualClock
 from esi_room.commands import Identity as Patient
 from esi_room.commands import Order, PlaceOrder, WithdrawOrder

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from esi_room.carm import outgoing
-from esi_room.carm.outgoing import Outgoing
+from esi_room.carm.passing import outgoing
+from esi_room.carm.passing.outgoing import Outgoing
 from esi_room.carm.settings import CarmSettings
 from esi_room.carm.shapes import Called, InstanceName
 from esi_room.carm.wire import Answer, Asking, Done, RequestCommitment

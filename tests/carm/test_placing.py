@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from esi_room.carm.placing import Placer
+from esi_room.carm.time_axis.placing import Placer
 from esi_room.clock import NS, ManualClock, Stamp, parse_rfc3339, rfc3339
 from esi_room.events import CarmImage, Event, InstanceRef
 from esi_room.record.journal import Identity, Journal

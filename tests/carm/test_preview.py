@@ -35,10 +35,10 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from esi_room.carm.grey import displayed
 from esi_room.carm.listener.contexts import transfer_syntaxes
-from esi_room.carm.preview import JPEG_BYTES, LONGEST_SIDE, jpeg_of, shown
-from esi_room.carm.previewer import Previewer
+from esi_room.carm.picture.grey import displayed
+from esi_room.carm.picture.preview import JPEG_BYTES, LONGEST_SIDE, jpeg_of, shown
+from esi_room.carm.picture.previewer import Previewer
 
 # JPEG baseline, extended, lossless, JPEG-LS, JPEG 2000, HTJ2K, RLE: what an open decoder here reads.
 DECODED = {

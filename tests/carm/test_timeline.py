@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esi_room.carm.timeline import Timeline
+from esi_room.carm.time_axis.timeline import Timeline
 from esi_room.clock import parse_rfc3339, rfc3339
 from esi_room.events import CarmImage, Entry, InstanceRef
 

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pynetdicom.dsutils import decode, encode
 
+from esi_room.carm.passing.transaction import all_named, understood, written
 from esi_room.carm.shapes import InstanceFailed, InstanceName
-from esi_room.carm.transaction import all_named, understood, written
 
 uids = st.from_regex(r"[12]\.[1-9][0-9]{0,8}(\.[1-9][0-9]{0,8}){1,4}", fullmatch=True)
 names = st.builds(InstanceName, uids, uids)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from esi_room.carm import waybill
-from esi_room.carm.waybill import Aside, Waybill
+from esi_room.carm.passing import waybill
+from esi_room.carm.passing.waybill import Aside, Waybill
 from esi_room.clock import SystemClock
 from esi_room.record.entry import Cursor
 from esi_room.record.journal import Identity, Journal

@@ -19,9 +19,9 @@ from pynetdicom import AE
 from pynetdicom.dsutils import decode
 from pynetdicom.sop_class import ModalityWorklistInformationFind
 
-from esi_room.carm import items
 from esi_room.carm.listener import matching
 from esi_room.carm.listener.matching import BadQuery
+from esi_room.carm.worklist import items
 from esi_room.commands import Identity, Order, PlaceOrder
 
 STEP = "(0040,0100)[0]."

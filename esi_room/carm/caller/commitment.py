@@ -17,8 +17,7 @@ from pynetdicom.association import Association
 from esi_room.carm.caller.entity import Need, RefusedError, accepted, answered, status_of
 from esi_room.carm.caller.storing import judge
 from esi_room.carm.caller.worker import Line
-from esi_room.carm.shapes import Called
-from esi_room.carm.transaction import (
+from esi_room.carm.passing.transaction import (
     ALL_COMMITTED,
     PUSH_MODEL,
     PUSH_MODEL_INSTANCE,
@@ -27,6 +26,7 @@ from esi_room.carm.transaction import (
     take_report,
     written,
 )
+from esi_room.carm.shapes import Called
 from esi_room.carm.wire import Answer, Asking, Done, ReportCommitment, RequestCommitment
 from esi_room.clock import Clock
 

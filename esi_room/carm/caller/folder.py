@@ -25,8 +25,8 @@ import msgspec
 from pydicom import dcmread
 
 from esi_room.carm.caller.entity import UnavailableError
-from esi_room.carm.items import NoOrder, orders_of
 from esi_room.carm.wire import OrdersRead, ReadFolder
+from esi_room.carm.worklist.items import NoOrder, orders_of
 from esi_room.commands import Order
 
 # A worklist item is 4 KiB; an image with its pixels is no order.

@@ -13,10 +13,10 @@ from pynetdicom.association import Association
 
 from esi_room.carm.caller.entity import Need, UnavailableError, accepted, status_of
 from esi_room.carm.caller.worker import Line
-from esi_room.carm.items import NoOrder, orders_of
-from esi_room.carm.keys import MODALITY_WORKLIST, ORDER, STEP
 from esi_room.carm.settings import Hospital
 from esi_room.carm.wire import AskWorklist, OrdersRead
+from esi_room.carm.worklist.items import NoOrder, orders_of
+from esi_room.carm.worklist.keys import MODALITY_WORKLIST, ORDER, STEP
 from esi_room.commands import Order
 
 NEED = Need(MODALITY_WORKLIST, (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)))

@@ -26,7 +26,14 @@ from pynetdicom import build_context, evt
 from pynetdicom.presentation import PresentationContext
 
 from esi_room.carm.listener.services import Ask, Service
-from esi_room.carm.transaction import PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, all_named, take_report, understood
+from esi_room.carm.passing.transaction import (
+    PUSH_MODEL,
+    PUSH_MODEL_INSTANCE,
+    REQUEST,
+    all_named,
+    take_report,
+    understood,
+)
 from esi_room.carm.wire import Answer, CommitmentAsked
 from esi_room.clock import Clock
 

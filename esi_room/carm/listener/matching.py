@@ -29,8 +29,8 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from esi_room.carm.items import MAX_DEPTH
-from esi_room.carm.keys import FURTHER, ORDER, STEP, WITHIN
+from esi_room.carm.worklist.items import MAX_DEPTH
+from esi_room.carm.worklist.keys import FURTHER, ORDER, STEP, WITHIN
 
 _KEYWORDS = f"{STEP} {ORDER} {FURTHER} {WITHIN}".split()
 TABLE = frozenset(tag for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None)

@@ -32,13 +32,13 @@ from pynetdicom import evt
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import build_context
 
-from esi_room.carm import items
-from esi_room.carm.keys import MODALITY_WORKLIST
 from esi_room.carm.listener import matching
 from esi_room.carm.listener.knocks import Knocks
 from esi_room.carm.listener.matching import BadQuery, Key
 from esi_room.carm.listener.services import Service
 from esi_room.carm.wire import Offer
+from esi_room.carm.worklist import items
+from esi_room.carm.worklist.keys import MODALITY_WORKLIST
 from esi_room.clock import NS, Clock
 from esi_room.commands import Order
 

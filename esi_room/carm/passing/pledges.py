@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from esi_room.carm.index import Held, Index
-from esi_room.carm.outgoing import Outgoing
+from esi_room.carm.passing.outgoing import Outgoing
 from esi_room.carm.settings import CarmSettings, PeerRule
 from esi_room.carm.shapes import Called, InstanceFailed, InstanceName
 from esi_room.carm.wire import Answer, CommitmentAsked, Done, ReportCommitment

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from esi_room.carm.offset import Estimate, Offsets, parsed
 from esi_room.carm.scan import entries
+from esi_room.carm.time_axis.offset import Estimate, Offsets, parsed
 from esi_room.clock import NS, Stamp, parse_rfc3339
 from esi_room.events import CarmImage, CarmMpps, ClockOffset, Entry, RecordOpened, RecordSealed
 from esi_room.record.reader import journal_path, records

@@ -11,11 +11,11 @@ import contextlib
 
 import msgspec
 
-from esi_room.carm.commitments import Asker, Commitments
-from esi_room.carm.forwarding import Courier
 from esi_room.carm.index import Index
-from esi_room.carm.outgoing import Outgoing
-from esi_room.carm.pledges import Pledges
+from esi_room.carm.passing.commitments import Asker, Commitments
+from esi_room.carm.passing.forwarding import Courier
+from esi_room.carm.passing.outgoing import Outgoing
+from esi_room.carm.passing.pledges import Pledges
 from esi_room.carm.scan import entries
 from esi_room.carm.settings import CarmSettings, Destination
 from esi_room.carm.wire import Answer, Asking, CommitmentAsked, CommitmentReported

@@ -85,7 +85,7 @@ class Previewer:
     async def _ready(self) -> Child | None:
         if self._child is None:
             try:
-                self._child = await Child.start("esi_room.carm.preview")
+                self._child = await Child.start("esi_room.carm.picture.preview")
             except OSError as error:
                 log.error("preview_not_started", reason=error.strerror)
         return self._child

@@ -1,4 +1,4 @@
-"""The preview's process: `python -m esi_room.carm.preview <descriptor>`. A Part 10 file in, a JPEG out.
+"""The preview's process: `python -m esi_room.carm.picture.preview <descriptor>`. A Part 10 file in, a JPEG out.
 
 The frame asked for, else the last one of a run: last image hold. Grey values go through `grey`.
 
@@ -31,8 +31,8 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGExtended12Bit
 
-from esi_room.carm import jpeg12
-from esi_room.carm.grey import displayed
+from esi_room.carm.picture import jpeg12
+from esi_room.carm.picture.grey import displayed
 from esi_room.carm.wire import Pipe, Show, Shown
 
 JPEG_BYTES = 512 << 10  # contract: `image/last` is at most this long

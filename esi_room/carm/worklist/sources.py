@@ -15,10 +15,10 @@ from typing import Literal
 
 import structlog
 
-from esi_room.carm.orders import SOURCE, OrderBook
 from esi_room.carm.settings import CarmSettings, Hospital
 from esi_room.carm.shapes import Called
 from esi_room.carm.wire import AskWorklist, Done, OrdersRead, ReadFolder, Reply, Request
+from esi_room.carm.worklist.orders import SOURCE, OrderBook
 from esi_room.clock import Clock
 from esi_room.errors import RecordError
 from esi_room.events import DeviceState, Event

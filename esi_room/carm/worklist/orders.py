@@ -31,7 +31,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esi_room.carm.wire import Offer
-from esi_room.carm.worklist_file import Book, Used, load, same, save
+from esi_room.carm.worklist.file import Book, Used, load, same, save
 from esi_room.clock import NS, Clock, rfc3339
 from esi_room.commands import Command, Order, PlaceOrder, WithdrawOrder
 from esi_room.errors import CommandRefused, RecordError

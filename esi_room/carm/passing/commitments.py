@@ -20,9 +20,9 @@ from itertools import islice
 import structlog
 from msgspec import Struct
 
-from esi_room.carm.forwarding import Courier, called
 from esi_room.carm.index import Index
-from esi_room.carm.outgoing import Outgoing
+from esi_room.carm.passing.forwarding import Courier, called
+from esi_room.carm.passing.outgoing import Outgoing
 from esi_room.carm.settings import Destination
 from esi_room.carm.shapes import InstanceName
 from esi_room.carm.wire import Answer, CommitmentReported, Done, RequestCommitment

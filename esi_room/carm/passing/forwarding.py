@@ -24,11 +24,11 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from esi_room.carm import waybill
-from esi_room.carm.outgoing import Outgoing
+from esi_room.carm.passing import waybill
+from esi_room.carm.passing.outgoing import Outgoing
+from esi_room.carm.passing.waybill import Aside, Waybill
 from esi_room.carm.settings import Destination
 from esi_room.carm.shapes import Called
-from esi_room.carm.waybill import Aside, Waybill
 from esi_room.carm.wire import Done, RelayStep, Request, Send
 from esi_room.clock import NS, Clock, Stamp
 from esi_room.errors import RecordError

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from esi_room.carm.previewer import Previewer
+from esi_room.carm.picture.previewer import Previewer
 from esi_room.carm.scan import entries
-from esi_room.carm.timeline import Frame, Timeline
+from esi_room.carm.time_axis.timeline import Frame, Timeline
 from esi_room.events import CarmImage, Entry
 from esi_room.record.reader import directory, records
 
