@@ -16,6 +16,8 @@ DEBIAN_PACKAGE = {
     "storescu": "dcmtk",
     "storescp": "dcmtk",
     "echoscu": "dcmtk",
+    "findscu": "dcmtk",
+    "dcmj2pnm": "dcmtk",
     "dcmdump": "dcmtk",
     "dcm2pnm": "dcmtk",
     "dcmcrle": "dcmtk",
