@@ -59,18 +59,24 @@ async def reference(peers, free_port, tmp_path) -> AsyncIterator[tuple[int, Call
     storescu and Orthanc encode a data set anew before they send it (they drop padding and group lengths), so the
     file they read is not what is on the wire; what another receiver gets is.
     """
-    port, folder = free_port(), tmp_path / "reference"
+    folder = tmp_path / "reference"
     folder.mkdir()
-    command = (peers.need("storescp"), "+xa", "+B", "-od", folder, str(port))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+
+    async def start(port: int) -> asyncio.subprocess.Process:
+        command = (peers.need("storescp"), "+xa", "+B", "-od", folder, str(port))
+        return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+
+    process = await start(port := free_port())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     break
                 except OSError:
                     await asyncio.sleep(0.02)
+                if process.returncode is not None:  # somebody else took that port meanwhile
+                    process = await start(port := free_port())
         writer.close()
         yield port, lambda: {data_set(path) for path in folder.iterdir()}
     finally:

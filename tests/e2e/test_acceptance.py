@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import time
 import urllib.request
@@ -329,7 +330,9 @@ def test_the_display_gets_every_line_of_a_procedure(make_room: Make, make_broker
         "procedure.phase",
         "procedure.ended",
     ]
-    assert b"DOE" not in b"".join(room.journal()) and b"4711" not in b"".join(room.journal())
+    assert not re.search(
+        rb"DOE|(?<![0-9a-f])4711(?![0-9a-f])", b"".join(room.journal())
+    )  # the number alone may be in a UID
     told = {topic for topic, octets in display.got if b"DOE" in octets or b"4711" in octets}
     assert told <= {"esi/esi-1/private/identity", "esi/esi-1/command/start"}
     room.verify()
