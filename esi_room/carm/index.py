@@ -7,14 +7,10 @@ that could disagree with the record.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from esi_room.carm.scan import entries
-from esi_room.events import CarmImage, InstanceRef
-from esi_room.record.reader import records
+from esi_room.events import CarmImage, Entry, InstanceRef
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -58,15 +54,9 @@ class Index:
         self.last: tuple[str, Held] | None = None
         """SOP instance UID and place of the picture that was taken last, in the last record that has one of its own."""
 
-    @classmethod
-    def of(cls, root: Path) -> Index:
-        """Of all journals under `root`. Reads every journal once: call it in a thread."""
-        index = cls()
-        for record in records(root):
-            for entry in entries(root, record, CarmImage):
-                image = msgspec.json.decode(entry.data, type=CarmImage)
-                index.add(image.sop_instance_uid, held(entry.record, entry.seq, entry.time, image))
-        return index
+    def remember(self, entry: Entry, image: CarmImage) -> None:
+        """An entry of the room's journals, oldest first."""
+        self.add(image.sop_instance_uid, held(entry.record, entry.seq, entry.time, image))
 
     def add(self, sop_instance_uid: str, place: Held) -> None:
         """An entry was written."""

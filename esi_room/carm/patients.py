@@ -19,13 +19,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from esi_room.carm import identity
 from esi_room.carm.cases import Cases, Orders
 from esi_room.carm.identity import Verdict
-from esi_room.carm.scan import entries
+from esi_room.carm.scan import payloads
 from esi_room.carm.shapes import Patient
 from esi_room.clock import Clock
 from esi_room.commands import Order
@@ -120,7 +119,6 @@ class Patients:
         return self._first[1] if self._first[0] == record else Patient()
 
     def _alerts(self, record: str) -> Iterator[str]:
-        for entry in entries(self._journal.root, record, AlertRaised):
-            alert = msgspec.json.decode(entry.data, type=AlertRaised)
+        for _, alert in payloads(self._journal.root, record, AlertRaised):
             if alert.rule == RULE:
                 yield alert.alert

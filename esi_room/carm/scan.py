@@ -1,42 +1,66 @@
 """The journals read back by type of entry: what the C-arm's side must know after a restart is in the record itself.
 
-A journal is mostly heartbeats; the lines of one type are found by their octets, and those alone are parsed.
+A journal is mostly heartbeats; the lines of a type are found by their octets, and those alone are parsed. What does not
+parse is `verify`'s business. Everything here reads whole journals: call it in a thread.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from esi_room.events import Entry, Payload
-from esi_room.record.reader import journal_path
+from esi_room.record.reader import journal_path, records
+
+Listener = Callable[[Entry, Any], None]
+"""Is told an entry and its payload."""
 
 
-def entries(root: Path, record: str, kind: type[Payload]) -> Iterator[Entry]:
-    """The entries of `kind` in a record's journal, in their order. A line that does not parse is `verify`'s business.
+def read_back(root: Path, listeners: Mapping[type[Payload], Sequence[Listener]]) -> None:
+    """Tell every entry of the room, the oldest first, to whoever listens for its type. Each journal is read once."""
+    by_type = {kind.TYPE: told for kind, told in listeners.items()}
+    for record in records(root):
+        for entry, payload in payloads(root, record, *listeners):
+            for listener in by_type[entry.type]:
+                listener(entry, payload)
 
-    Reads the journal once: call it in a thread."""
+
+def payloads(root: Path, record: str, *kinds: type[Payload]) -> Iterator[tuple[Entry, Any]]:
+    """The entries of these types in a record's journal, in their order, each with its payload."""
+    by_type = {kind.TYPE: kind for kind in kinds}
+    for entry in entries(root, record, *kinds):
+        payload = _parsed(entry.data, by_type[entry.type])
+        if payload is not None:
+            yield entry, payload
+
+
+def entries(root: Path, record: str, *kinds: type[Payload]) -> Iterator[Entry]:
+    """The entries of these types in a record's journal, in their order."""
     journal = journal_path(root, record)
     if not journal.is_file() or journal.stat().st_size == 0:
         return
-    mark = f'"type":"{kind.TYPE}"'.encode()
+    types = {kind.TYPE for kind in kinds}
+    mark = re.compile(b'"type":"(?:%b)"' % b"|".join(re.escape(each).encode() for each in types))
     with journal.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
-        at = octets.find(mark)
-        while at >= 0:
-            start, end = octets.rfind(b"\n", 0, at) + 1, octets.find(b"\n", at)
+        found = mark.search(octets)
+        while found is not None:
+            start, end = octets.rfind(b"\n", 0, found.start()) + 1, octets.find(b"\n", found.end())
+            del found  # it holds the map open
             if end < 0:
                 return
-            entry = _parsed(octets[start:end])
-            if entry is not None and entry.type == kind.TYPE:
+            entry = _parsed(octets[start:end], Entry)
+            if entry is not None and entry.type in types:
                 yield entry
-            at = octets.find(mark, end)
+            found = mark.search(octets, end)
 
 
-def _parsed(line: bytes) -> Entry | None:
+def _parsed(octets: bytes | msgspec.Raw, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(line, type=Entry)
+        return msgspec.json.decode(octets, type=kind)
     except msgspec.MsgspecError:
         return None

@@ -26,6 +26,7 @@ from esi_room.carm.keeper import SOURCE, Keeper
 from esi_room.carm.passing.dispatch import Dispatch
 from esi_room.carm.patients import Patients
 from esi_room.carm.picture.previewer import Preview, Previewer
+from esi_room.carm.scan import Listener, read_back
 from esi_room.carm.settings import CarmSettings
 from esi_room.carm.steps import Steps
 from esi_room.carm.time_axis.frames import Frames
@@ -51,7 +52,7 @@ from esi_room.carm.worklist.orders import OrderBook
 from esi_room.carm.worklist.sources import OrderSources
 from esi_room.clock import Clock, Stamp
 from esi_room.errors import RecordError
-from esi_room.events import DeviceState, Event, Payload
+from esi_room.events import CarmCommitment, CarmImage, CarmMpps, DeviceState, Event, Payload
 from esi_room.record.journal import Journal
 from esi_room.record.reader import directory
 
@@ -94,6 +95,9 @@ class CarmService:
         """What the room calls by itself."""
         self._order_sources = OrderSources(settings, self.orders, journal, clock, self.dispatch.outgoing.ask)
         self._patients = Patients(journal, clock, cases, self.orders)
+        beside = self._placer, self._dose, self._patients
+        timeout_s = settings.limits.answer_timeout_s
+        self._keeper = Keeper(journal, clock, self._index, *beside, timeout_s=timeout_s)
         self._steps = Steps(
             journal,
             lambda uid: bool(self._index.find(uid)),
@@ -117,8 +121,7 @@ class CarmService:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self._index = await asyncio.to_thread(Index.of, self._journal.root)
-        self._placer = await asyncio.to_thread(Placer.of, self._journal.root)
+        await asyncio.to_thread(self._read_back)
         await self._dose.begin()
         await self._patients.resume()
         await self._steps.resume()
@@ -136,6 +139,16 @@ class CarmService:
                 await self._steps.stop()
                 for task in beside:
                     task.cancel()
+
+    def _read_back(self) -> None:
+        """What each part of this side must know after a restart, from the journals. Before anything is received."""
+        listeners: dict[type[Payload], tuple[Listener, ...]] = {
+            CarmImage: (self._index.remember, self._placer.remember_image),
+            CarmMpps: (self._steps.remember, self._placer.remember_step),
+            CarmCommitment: (self.dispatch.remember,),
+        }
+        read_back(self._journal.root, listeners)
+        self._placer.read_cases(self._journal.record)
 
     def preview_again(self) -> None:
         """Show the open record's last image again: a broker lost what it retained, or the daemon started again."""
@@ -220,11 +233,8 @@ class CarmService:
         child.send(await self._answers[type(question)](question))
 
     async def _keep(self, message: Received) -> Answer:
-        timeout_s = self._settings.limits.answer_timeout_s
-        beside = self._placer, self._dose, self._patients
-        keeper = Keeper(self._journal, self._clock, self._index, *beside, timeout_s=timeout_s)
         try:
-            kept = await keeper.keep(self._incoming / message.file, message)
+            kept = await self._keeper.keep(self._incoming / message.file, message)
         except RecordError as error:
             log.error("image_not_kept", reason=str(error))
             return Answer(id=message.id, status=OUT_OF_RESOURCES, comment=str(error))

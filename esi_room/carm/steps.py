@@ -25,10 +25,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -36,16 +34,14 @@ from esi_room.carm.cases import Cases, Orders
 from esi_room.carm.identity import Verdict, compared, identity_of, patient_of
 from esi_room.carm.keeper import SOURCE
 from esi_room.carm.patients import Patients
-from esi_room.carm.scan import entries
 from esi_room.carm.shapes import Step
 from esi_room.carm.wire import Answer, StepChanged, StepCreated
 from esi_room.commands import Order
 from esi_room.errors import RecordError
-from esi_room.events import CarmMpps, Event
+from esi_room.events import CarmMpps, Entry, Event
 from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
-from esi_room.record.reader import records
 
 IN_PROGRESS, COMPLETED, DISCONTINUED = "IN PROGRESS", "COMPLETED", "DISCONTINUED"
 STATUSES = (IN_PROGRESS, COMPLETED, DISCONTINUED)
@@ -134,9 +130,14 @@ class Steps:
         self._disk = Disk()
         self._waiting: set[asyncio.Task[None]] = set()
 
+    def remember(self, entry: Entry, said: CarmMpps) -> None:
+        """An entry of the room's journals, oldest first: the steps are kept in the order of their last entries."""
+        before = self._known.pop(said.sop_instance_uid, None)
+        began = before.record if before else entry.record
+        self._known[said.sop_instance_uid] = Known(said.status, began, said.order, said.study_uid)
+
     async def resume(self) -> None:
-        """After a start of the daemon: know the steps again, and end the procedure that was about to end."""
-        self._known = await asyncio.to_thread(steps_of, self._journal.root)
+        """After a start of the daemon, once all entries are remembered: end the procedure that was about to end."""
         last = [known for known in self._known.values() if known.record == self._journal.record][-1:]
         if last:
             await self._end_case(last[0], None)
@@ -313,16 +314,3 @@ class Steps:
             await self._cases.finish(SOURCE, outcome=outcome, reason=reason)
         except (RecordError, OSError) as error:  # the step is kept; the next start ends the procedure
             log.warning("procedure_not_ended", reason=str(error))
-
-
-def steps_of(root: Path) -> dict[str, Known]:
-    """The steps of all journals under `root`, in the order of their last entries. Reads every journal once: call it
-    in a thread."""
-    known: dict[str, Known] = {}
-    for record in records(root):
-        for entry in entries(root, record, CarmMpps):
-            said = msgspec.json.decode(entry.data, type=CarmMpps)
-            before = known.pop(said.sop_instance_uid, None)
-            began = before.record if before else record
-            known[said.sop_instance_uid] = Known(said.status, began, said.order, said.study_uid)
-    return known

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from esi_room.carm.scan import read_back
 from esi_room.carm.time_axis.placing import Placer
 from esi_room.clock import NS, ManualClock, Stamp, parse_rfc3339, rfc3339
-from esi_room.events import CarmImage, Event, InstanceRef
+from esi_room.events import CarmImage, CarmMpps, Event, InstanceRef
 from esi_room.record.journal import Identity, Journal
 
 NOON_NS = parse_rfc3339("2026-11-23T12:00:00Z")
@@ -91,7 +92,8 @@ async def written(root: Path) -> tuple[ManualClock, str, str]:
 
 async def test_what_was_taken_in_a_procedure_that_is_over_says_so_after_a_restart_too(tmp_path):
     clock, case, standby = await written(tmp_path)
-    placer = Placer.of(tmp_path)
+    placer = Placer(tmp_path)
+    read_back(tmp_path, {CarmImage: (placer.remember_image,), CarmMpps: (placer.remember_step,)})
     late = placer.place(image(100.0), clock.now(), standby)
     assert taken_s(late) == 40 and late.image.taken_in == case and late.device_offset_s == -60
     assert late.offset is None  # it was said before the restart

@@ -11,16 +11,12 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
-
-import msgspec
 
 from esi_room.carm.dose import levels
 from esi_room.carm.dose.homes import Homes, is_report
 from esi_room.carm.dose.ledger import Ledger, Origin
-from esi_room.carm.scan import entries
+from esi_room.carm.scan import entries, payloads
 from esi_room.carm.settings import DoseLevels
 from esi_room.carm.shapes import DoseReport, Step
 from esi_room.clock import Clock
@@ -99,12 +95,5 @@ class DoseDesk:
 
 def _left(root: Path, record: str) -> tuple[Ledger, set[str]]:
     """What the record says so far."""
-    ledger = Ledger.of(chain(entries(root, record, CarmImage), entries(root, record, CarmDose)))
-    return ledger, set(_raised(root, record))
-
-
-def _raised(root: Path, record: str) -> Iterator[str]:
-    for entry in entries(root, record, AlertRaised):
-        alert = msgspec.json.decode(entry.data, type=AlertRaised).alert
-        if alert.startswith(levels.PREFIX):
-            yield alert
+    raised = (alert.alert for _, alert in payloads(root, record, AlertRaised))
+    return Ledger.of(entries(root, record, CarmImage, CarmDose)), {n for n in raised if n.startswith(levels.PREFIX)}

@@ -49,11 +49,10 @@ class Homes:
             opened = next(entries(root, record, RecordOpened), None)
             if opened is None or msgspec.json.decode(opened.data, type=RecordOpened).kind != "procedure":
                 continue
-            for kind in (CarmImage, CarmMpps):
-                for entry in entries(root, record, kind):
-                    named = msgspec.json.decode(entry.data, type=_Named)
-                    if named.taken_in is None and not is_report(named.sop_class_uid, named.modality):
-                        homes.came(named.study_uid, record)
+            for entry in entries(root, record, CarmImage, CarmMpps):
+                named = msgspec.json.decode(entry.data, type=_Named)
+                if named.taken_in is None and not is_report(named.sop_class_uid, named.modality):
+                    homes.came(named.study_uid, record)
         return homes
 
     def came(self, study_uid: str | None, record: str) -> None:

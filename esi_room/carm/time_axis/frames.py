@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from esi_room.carm.picture.previewer import Previewer
-from esi_room.carm.scan import entries
+from esi_room.carm.scan import payloads
 from esi_room.carm.time_axis.timeline import Frame, Timeline
 from esi_room.events import CarmImage, Entry
 from esi_room.record.reader import directory, records
@@ -52,7 +50,6 @@ class Frames:
         for other in records(self._root):
             if other < record:
                 continue
-            for entry in entries(self._root, other, CarmImage):
-                image = msgspec.json.decode(entry.data, type=CarmImage)
+            for entry, image in payloads(self._root, other, CarmImage):
                 if (image.taken_in or other) == record:
                     yield entry, image

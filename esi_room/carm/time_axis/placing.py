@@ -13,14 +13,12 @@ each record's first and last line.
 from __future__ import annotations
 
 import os
-from heapq import merge
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from esi_room.carm.scan import entries
 from esi_room.carm.time_axis.offset import Estimate, Offsets, parsed
 from esi_room.clock import NS, Stamp, parse_rfc3339
 from esi_room.events import CarmImage, CarmMpps, ClockOffset, Entry, RecordOpened, RecordSealed
@@ -59,16 +57,31 @@ class Placer:
         self._read: set[str] = set()
         self._known: str | None = None
 
-    @classmethod
-    def of(cls, root: Path) -> Placer:
-        """As it was when the last entry was written. Reads every journal once: call it in a thread."""
-        placer = cls(root)
-        for record in records(root):
-            told = (entries(root, record, CarmImage), entries(root, record, CarmMpps))
-            for entry in merge(*told, key=lambda entry: entry.seq):
-                placer._learn_again(entry)
-            placer._read_cases(record)
-        return placer
+    def remember_image(self, entry: Entry, image: CarmImage) -> None:
+        """An entry of the room's journals, oldest first, together with the steps."""
+        self._observe(image, parse_rfc3339(entry.received))
+
+    def remember_step(self, entry: Entry, step: CarmMpps) -> None:
+        """Likewise."""
+        if step.message == "create":
+            self.began(step.peer, step.started, parse_rfc3339(entry.received))
+
+    def read_cases(self, before: str) -> bool:
+        """Learn of every case before this record; False where the last lines of one are still being written. Reads
+        two lines of each: the first time in a thread."""
+        whole = True
+        for record in records(self._root):
+            if record in self._read or record >= before:
+                continue
+            ends = _ends(journal_path(self._root, record))
+            if ends is None:
+                whole = False
+                continue
+            self._read.add(record)
+            first, last = ends
+            if msgspec.json.decode(first.data, type=RecordOpened).kind == "procedure":
+                self._cases.append(Case(record, parse_rfc3339(first.time), parse_rfc3339(last.time)))
+        return whole
 
     def place(self, image: CarmImage, started: Stamp, record: str) -> Placed:
         """Where `image` belongs, whose first octet came at `started`, and which goes into `record`."""
@@ -89,15 +102,6 @@ class Placer:
         estimate = None if started is None else self._offsets.observe(peer, started, received_wall_ns)
         return estimate.payload if estimate is not None and estimate.changed else None
 
-    def _learn_again(self, entry: Entry) -> None:
-        received_wall_ns = parse_rfc3339(entry.received)
-        if entry.type == CarmImage.TYPE:
-            self._observe(msgspec.json.decode(entry.data, type=CarmImage), received_wall_ns)
-            return
-        step = msgspec.json.decode(entry.data, type=CarmMpps)
-        if step.message == "create":
-            self.began(step.peer, step.started, received_wall_ns)
-
     def _observe(self, image: CarmImage, received_wall_ns: int) -> Estimate | None:
         """It came no sooner than its last frame was taken: that is the time to learn from."""
         if image.acquired is None:
@@ -108,25 +112,9 @@ class Placer:
 
     def _case(self, happened_ns: int, record: str) -> Case | None:
         """The procedure that was over when the object came, and during which it was taken."""
-        if record != self._known and self._read_cases(record):
+        if record != self._known and self.read_cases(record):
             self._known = record
         return next((case for case in self._cases if case.from_ns <= happened_ns < case.to_ns), None)
-
-    def _read_cases(self, before: str) -> bool:
-        """Learn of every case before this record; False where the last lines of one are still being written."""
-        whole = True
-        for record in records(self._root):
-            if record in self._read or record >= before:
-                continue
-            ends = _ends(journal_path(self._root, record))
-            if ends is None:
-                whole = False
-                continue
-            self._read.add(record)
-            first, last = ends
-            if msgspec.json.decode(first.data, type=RecordOpened).kind == "procedure":
-                self._cases.append(Case(record, parse_rfc3339(first.time), parse_rfc3339(last.time)))
-        return whole
 
 
 def length_ms(image: CarmImage) -> float:
