@@ -14,7 +14,8 @@ passing/    what goes on to archives, and who stands for what
 ---
 listener/   the process that peers connect to: storage, worklist, MPPS, commitment, who is let in
 caller/     the process that calls others: PACS, the hospital's worklist and MPPS, commitment reports
-child       starting the helper processes, and talking to them; settings, wire, shapes: what both ends of a pipe know
+child       starting the helper processes, and talking to them; helper: what these have in common
+settings    with wire and shapes: what both ends of a pipe know
 tls         certificates on both sides; conformance: the statement
 """
 

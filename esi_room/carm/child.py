@@ -11,6 +11,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,27 @@ class Child:
             return await asyncio.wait_for(self._process.wait(), patience_s)
         except TimeoutError:
             return None
+
+
+class Answering:
+    """Answers what a helper process asks, each question in a task of its own: `answer` may take as long as a disk."""
+
+    def __init__(self, answer: Callable[[wire.Asking], Awaitable[wire.Answer]]) -> None:
+        self._answer = answer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, child: Child, question: wire.Asking) -> None:
+        """The answer goes to `child`."""
+        task = asyncio.create_task(self._told(child, question))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finished(self) -> None:
+        """Returns when everything that was asked is answered."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _told(self, child: Child, question: wire.Asking) -> None:
+        child.send(await self._answer(question))
 
 
 async def _killed(process: asyncio.subprocess.Process) -> int:

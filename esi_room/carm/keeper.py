@@ -33,11 +33,13 @@ from esi_room.carm.wire import Received
 from esi_room.clock import NS, Clock, Stamp, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AlertRaised, CarmImage, Event
+from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal, Receipt
 
 SOURCE = "carm"
 # How often a wait for the disk looks whether the disk has failed meanwhile.
 _LOOK_S = 0.25
+_DISK = Disk()
 
 
 class Kept(NamedTuple):
@@ -168,7 +170,7 @@ def link(file: Path, directory: Path, sha256: str) -> None:
     if not frames.is_dir():
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         frames.mkdir(mode=0o700, exist_ok=True)
-        _sync(directory)
+        _DISK.sync_directory(directory)
     try:
         os.link(file, name)
     except FileExistsError:  # left by a crash or a failing disk: it may be torn, this one is whole
@@ -177,13 +179,5 @@ def link(file: Path, directory: Path, sha256: str) -> None:
         os.link(file, again)
         again.replace(name)
     # After the link, not before: the file system's log then commits octets, name and size at one go.
-    _sync(file)
-    _sync(frames)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _DISK.sync_file(file)
+    _DISK.sync_directory(frames)

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from esi_room.carm.cases import Cases
-from esi_room.carm.child import Child
+from esi_room.carm.child import Answering, Child
 from esi_room.carm.dose.desk import DoseDesk
 from esi_room.carm.index import Index
 from esi_room.carm.keeper import SOURCE, Keeper
@@ -113,7 +113,7 @@ class CarmService:
             CommitmentAsked: self.dispatch.asked,
             CommitmentReported: self.dispatch.reported,
         }
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering = Answering(self._answer)
         self._child: Child | None = None
         self._lost: str | None = None
         self._state: DeviceState | None = None
@@ -196,7 +196,8 @@ class CarmService:
             listening.cancel()
             self._child = None
             await child.end()
-            await asyncio.gather(*self._answering, listening, return_exceptions=True)
+            await self._answering.finished()
+            await asyncio.gather(listening, return_exceptions=True)
 
     async def _listen(self, child: Child) -> str:
         try:
@@ -204,7 +205,7 @@ class CarmService:
                 message: FromListener = await child.read(FromListener)
                 match message:
                     case Asking():
-                        self._start_answering(child, message)
+                        self._answering.start(child, message)
                     case Knocked():
                         self._say(message.association, message.at)
                     case Listening():
@@ -224,13 +225,8 @@ class CarmService:
 
     # --- what peers wait for --------------------------------------------------------------------------------
 
-    def _start_answering(self, child: Child, question: Asking) -> None:
-        task = asyncio.create_task(self._answer(child, question))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
-
-    async def _answer(self, child: Child, question: Asking) -> None:
-        child.send(await self._answers[type(question)](question))
+    async def _answer(self, question: Asking) -> Answer:
+        return await self._answers[type(question)](question)
 
     async def _keep(self, message: Received) -> Answer:
         try:

@@ -50,11 +50,11 @@ class Disk:
 
     def sync_directory(self, path: Path) -> None:
         """Names made in `path` are durable when this returns."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fsync(path, os.O_DIRECTORY)
+
+    def sync_file(self, path: Path) -> None:
+        """What somebody else has written into `path` is durable, with its size, when this returns."""
+        _fsync(path, 0)
 
     def write_file(self, path: Path, octets: bytes) -> None:
         """A small file, whole or not at all, 0600, durable."""
@@ -67,3 +67,11 @@ class Disk:
             os.close(descriptor)
         temporary.replace(path)
         self.sync_directory(path.parent)
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

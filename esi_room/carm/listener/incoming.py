@@ -23,10 +23,11 @@ import struct
 from pathlib import Path
 
 from esi_room.clock import Stamp
+from esi_room.record.disk import FILE_MODE, Disk
 
 # Never to change: a resent object would no longer be the same file.
 IMPLEMENTATION_CLASS_UID = "2.25.257908642192783447698415860259105275808"
-FILE_MODE = 0o600
+_DISK = Disk()
 # The disk begins to write after this much, not at the end: the fsync of 2 MiB then takes 0.4 ms instead of 1.2.
 WRITE_OUT_BYTES = 512 << 10
 # The disk may be this far behind: the file system's log commits a file's new octets along with the journal's line, so
@@ -137,7 +138,7 @@ class Incoming(io.BytesIO):
         """The name that `link` gave is durable. After `sync`, whose commit held it already: in a thread beside that, it
         takes longer to wake than it saves."""
         if self._name is not None:
-            sync_directory(self._name.parent)
+            _DISK.sync_directory(self._name.parent)
 
     def unlink(self) -> None:
         """It is refused after all."""
@@ -164,12 +165,3 @@ def _write_out(fd: int, begin: int, end: int) -> None:
         if offset >= 0 and _libc.sync_file_range(fd, offset, end - begin, flags):
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
-
-
-def sync_directory(path: Path) -> None:
-    """The names in `path` are durable when this returns."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

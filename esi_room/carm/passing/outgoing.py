@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from msgspec.structs import replace
 
-from esi_room.carm.child import Child
+from esi_room.carm.child import Answering, Child
 from esi_room.carm.settings import CarmSettings
 from esi_room.carm.wire import Answer, Asking, Call, Done, FromCaller, Reply, Request
 
@@ -38,10 +38,9 @@ class Outgoing:
     """The caller's process. `answer` is asked what the process asks."""
 
     def __init__(self, settings: CarmSettings, answer: Callable[[Asking], Awaitable[Answer]]) -> None:
-        self._settings, self._answer = settings, answer
+        self._settings, self._answering = settings, Answering(answer)
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
-        self._answering: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
         self._child: Child | None = None
 
@@ -90,14 +89,14 @@ class Outgoing:
                     worked = True
                     self._reply(message)
                 else:
-                    self._start_answering(child, message)
+                    self._answering.start(child, message)
         except (EOFError, ValueError) as error:
             self._bury()
             return f"the caller's process ended {error}".strip(), worked
         finally:
             self._child = None
             await child.end()
-            await asyncio.gather(*self._answering, return_exceptions=True)
+            await self._answering.finished()
 
     def _reply(self, reply: Reply) -> None:
         pending = self._pending.get(reply.id)
@@ -109,11 +108,3 @@ class Outgoing:
             pending.lives += 1
             if pending.lives >= MAX_LIVES:
                 self._reply(Done(id=number, outcome="unavailable", comment="the caller's process died of it"))
-
-    def _start_answering(self, child: Child, question: Asking) -> None:
-        async def answer() -> None:
-            child.send(await self._answer(question))
-
-        task = asyncio.create_task(answer())
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
