@@ -195,6 +195,7 @@ def test_what_is_passed_on_outlives_kills_of_the_daemon(
     """The archive is away at first; the daemon dies before, while and after it passes on what waited."""
     port, folder, start = archive
     room = make_room(None, extra=destination(port)).start()
+    states = lambda: [entry.data["state"] for entry in room.entries("device.state", "pacs")]  # noqa: E731
     objects = tmp_path / "objects"
     objects.mkdir()
     for number in range(60):
@@ -203,6 +204,7 @@ def test_what_is_passed_on_outlives_kills_of_the_daemon(
     subprocess.run([*send, str(objects)], check=True, capture_output=True, timeout=60)
     sent = set(room.frames())
     assert len(sent) == 60
+    until(lambda: states()[:1] == ["lost"], "the archive said to be away")
     room.kill()
     room.start()
     start()
@@ -212,8 +214,7 @@ def test_what_is_passed_on_outlives_kills_of_the_daemon(
         room.start()
     complete = lambda: {sha256(path) for path in folder.iterdir() if path.stat().st_size > 132} >= sent  # noqa: E731
     until(complete, "every object at the archive")
-    states = [entry.data["state"] for entry in room.entries("device.state", "pacs")]
-    assert states[:1] == ["lost"] and states[-1] == "connected"
+    until(lambda: states()[-1] == "connected", "the archive said to be there")
     assert room.stop() == 0
     room.verify()
 
