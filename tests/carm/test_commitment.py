@@ -317,8 +317,8 @@ async def test_a_destination_is_asked_after_passing_on_and_its_word_is_in_the_re
             await room.entry("carm.commitment", state="reported", by="destination", peer="pacs")
             uids = {image.SOPInstanceUID for image in images}
             await until(lambda: {u for e in room.entries("carm.commitment") for u in e.get("committed", ())} == uids)
-            for uid in uids:
-                assert room.service.dispatch.commitments.stands(uid) == {"pacs"}
+            stands = room.service.dispatch.commitments.stands
+            await until(lambda: all(stands(uid) == {"pacs"} for uid in uids))
             await until(lambda: archive.answers)
             assert set(archive.answers) == {0}
         async with open_room(**asking(archive)) as room:

@@ -88,5 +88,10 @@ def _listen(pipe: Pipe, configure: Configure) -> None:
         listener.run()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Be configured, listen, end with the daemon."""
     begun(Configure, _listen)
+
+
+if __name__ == "__main__":
+    main()
