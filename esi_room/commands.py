@@ -1,29 +1,30 @@
 """What may be asked of the room: the shapes of `command/<name>`.
 
 Rules:
+- What the staff say of the patient is a form (`esi_room.events.clinical`); its command has the same fields, and is made
+  from it here.
 - Unknown fields are refused, so a typo is answered with words instead of being dropped.
 - The JSON Schemas in `docs/schemas` are generated from these classes, so that anybody's console can render them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
-from esi_room.events import Phase
+from esi_room.events import FORMS, Clinical, Phase, Plan
+from esi_room.events.clinical import ClinicalNote, FollowUp
+from esi_room.events.clinical.words import Date, Moment, Text, Word
 
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Level = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 RecordId = Annotated[str, Meta(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")]
 Seq = Annotated[int, Meta(ge=0)]
-Text = Annotated[str, Meta(min_length=1, max_length=4000)]
-Word = Annotated[str, Meta(min_length=1, max_length=200)]
 ShortText = Annotated[str, Meta(min_length=1, max_length=16)]  # value representation SH, and AE titles
 Uid = Annotated[str, Meta(pattern=r"^[0-9.]{1,64}$")]
 DateTime = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")]
-Moment = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")]
-Date = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +68,8 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     station_ae_title: ShortText | None = None
     physician: Word | None = None
     scheduled_at: DateTime | None = None
+    plan: Plan | None = None
+    """In coded words: what time-out and injection are held against."""
     origin: Literal["folder", "hospital", "command"] = "command"
     dataset: str | None = None
 
@@ -83,6 +86,8 @@ class Start(Command, frozen=True):
     procedure: Word | None = None
     identity: Identity | None = None
     order: ShortText | None = None
+    plan: Plan | None = None
+    """In coded words, where the order does not say."""
 
 
 class EnterPhase(Command, frozen=True):
@@ -93,11 +98,45 @@ class EnterPhase(Command, frozen=True):
     reason: Text | None = None
 
 
-class Note(Command, frozen=True):
-    """A free text, into whichever record is open. No patient identity."""
+class Say(Command, frozen=True):
+    """Base of the forms' commands. `at`: when it happened, where that is not now. `record`: the record that is meant;
+    if it is not the open one any more, the command is refused instead of going into another patient's record."""
 
-    NAME: ClassVar = "note"
-    text: Text
+    FORM: ClassVar[type[Clinical]]
+    at: Moment | None = None
+    record: RecordId | None = None
+
+    def form(self) -> Clinical:
+        """What is said, as the entry has it."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name in self.FORM.__struct_fields__}
+        return self.FORM(**fields)
+
+
+class Acknowledge(Command, frozen=True):
+    """Somebody has seen an alert."""
+
+    NAME: ClassVar = "acknowledge"
+    alert: Word
+    reason: Text | None = None
+
+
+class Override(Command, frozen=True):
+    """Somebody decides to go on in spite of an alert, and says why."""
+
+    NAME: ClassVar = "override"
+    alert: Word
+    reason: Text
+
+
+class Amend(Command, frozen=True):
+    """A form for a record that is sealed already: a late score, a follow-up, a correction. `form`: its name; `fields`:
+    those of its command."""
+
+    NAME: ClassVar = "amend"
+    record: RecordId
+    form: Word
+    fields: dict[str, Any]
+    at: Moment | None = None
 
 
 class End(Command, frozen=True):
@@ -135,7 +174,8 @@ class ShowFrame(Command, frozen=True):
 
 
 class Backfill(Command, frozen=True):
-    """Send me lines again: those of `record` from `from_seq` on, up to `to_seq` (both included; null: to the end).
+    """Send me lines again: those of `record` from `from_seq` on, up to `to_seq` (both included; null: to the end). Of a
+    sealed record with its amendments, whose `seq` goes on behind the seal.
 
     They come on `reply/<client>/backfill`, octet for octet, and disturb nobody else; then the answer. At most 500
     lines or about 1 MiB at once: while the answer holds `next`, ask again from there.
@@ -147,6 +187,43 @@ class Backfill(Command, frozen=True):
     to_seq: Seq | None = None
 
 
+def _said_by(form: type[Clinical]) -> type[Say]:
+    """The command with the fields of `form`."""
+    fields = [_field(f) for f in msgspec.structs.fields(form) if f.name != "actor"]
+    name = form.TYPE.removeprefix("clinical.")
+    made: Any = msgspec.defstruct(
+        form.__name__,
+        fields,
+        bases=(Say,),
+        namespace={"NAME": name, "FORM": form, "__doc__": form.__doc__},
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    said: type[Say] = made
+    return said
+
+
+def _field(field: msgspec.structs.FieldInfo) -> Any:
+    if field.required:
+        return field.name, field.type
+    if field.default is msgspec.NODEFAULT:
+        return field.name, field.type, msgspec.field(default_factory=field.default_factory)
+    return field.name, field.type, field.default
+
+
+Note = _said_by(ClinicalNote)
+
+SAYINGS: dict[str, type[Say]] = {
+    Note.NAME: Note,
+    **{name: _said_by(form) for name, form in FORMS.items() if form not in (ClinicalNote, FollowUp)},
+}
+"""The forms' commands. A follow-up is said of a sealed record: with `amend`."""
+
 COMMANDS: dict[str, type[Command]] = {
-    c.NAME: c for c in (Start, EnterPhase, Note, End, PlaceOrder, WithdrawOrder, ShowFrame, Backfill)
+    **{
+        c.NAME: c
+        for c in (Start, EnterPhase, End, Acknowledge, Override, Amend, PlaceOrder, WithdrawOrder, ShowFrame, Backfill)
+    },
+    **SAYINGS,
 }

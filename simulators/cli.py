@@ -69,9 +69,16 @@ def main() -> None:
 
 @main.command("list")
 def list_scenarios() -> None:
-    """Name the scenarios, the kinds of device, and what can go wrong with the C-arm."""
+    """Name the scenarios, the kinds of device, and what can go wrong with the C-arm.
+
+    A scenario is told with its length and, where it is to raise alerts, their rules.
+    """
     for name in scenarios.names():
-        click.echo(f"{name:24} {scenarios.load(name).title}")
+        case = scenarios.load(name)
+        minutes, seconds = divmod(round(case.steps[-1].at_s), 60)
+        click.echo(
+            f"{name:24} {minutes:2}:{seconds:02}  {case.title}{' → '[: 3 * bool(case.expect)]}{', '.join(case.expect)}"
+        )
     click.echo(f"devices: {', '.join(scenarios.KINDS)}")
     click.echo("what can go wrong with the C-arm, as actions and settings of a scenario:")
     for name, meaning in FAULTS.items():

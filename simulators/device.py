@@ -77,7 +77,7 @@ class SerialDevice:
             await self._end_session()
             self.port.close()
 
-    async def do(self, action: str, **params: Any) -> None:
+    async def do(self, action: str, /, **params: Any) -> None:
         """Do what a script or a hand on the device asks. ValueError names what can be done, or what is wrong."""
         method = self.ACTIONS.get(action)
         if method is None:

@@ -56,7 +56,7 @@ class Actor(Protocol):
     async def run(self) -> None:
         """Until cancelled."""
 
-    async def do(self, action: str, **params: Any) -> Any:
+    async def do(self, action: str, /, **params: Any) -> Any:
         """What a step says."""
 
 

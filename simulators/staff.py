@@ -6,14 +6,19 @@
 Rules:
 - A command keeps its id however often it is sent: the room acts on it once.
 - No broker, no daemon, a broker that restarts: keep trying. Only an answer ends a command, whatever it says.
+- A text that is `today`, `today+14` or `today-40`, alone or before a `T…`, goes out as that day's date (UTC), so that a
+  scenario is as old as the day on which it is played.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -30,6 +35,9 @@ ANSWER_LIMIT_S = 3.0  # then the same command is sent again
 RECONNECT_S = 0.5
 CONNECT_LIMIT_S = 5.0
 MQTT_PORT = 1883
+RESERVED = frozenset({"id", "client"})  # of every command; the console gives them
+
+_DAY = re.compile(r"today(?P<days>[+-]\d{1,4})?(?P<time>T.*)?")
 
 
 class Staff:
@@ -74,22 +82,30 @@ class Staff:
                 self._online.clear()
             await asyncio.sleep(RECONNECT_S)
 
-    async def do(self, action: str, **params: Any) -> dict[str, Any]:
-        """Give a command and wait for its answer, which is returned. ValueError names what can be said."""
+    async def do(self, action: str, /, **params: Any) -> dict[str, Any]:
+        """Give a command and wait for its answer, which is returned: one of ACTIONS, or any that the room knows."""
         method = self.ACTIONS.get(action)
         if method is None:
-            raise ValueError(f"staff cannot {action!r}; one of {', '.join(sorted(self.ACTIONS))}")
+            return await self.say(action, **params)
         return await method(self, **params)
 
+    async def say(self, command: str, /, *, actor: str | None = None, **fields: Any) -> dict[str, Any]:
+        """A command of the room by its name, its fields as they are."""
+        return await self._command(command, actor, **fields)
+
     async def start(
-        self, *, procedure: str | None = None, order: str | None = None, actor: str | None = None
+        self,
+        *,
+        procedure: str | None = None,
+        order: str | None = None,
+        plan: dict[str, Any] | None = None,
+        actor: str | None = None,
     ) -> dict[str, Any]:
         """Open the procedure's record for the scenario's patient, or for whom the order is."""
         if order is not None:
-            return await self._command("start", actor, procedure=procedure, order=order)
-        return await self._command(
-            "start", actor, procedure=procedure or self._procedure, identity=_person(self._identity)
-        )
+            return await self._command("start", actor, procedure=procedure, order=order, plan=plan)
+        procedure = procedure or self._procedure
+        return await self._command("start", actor, procedure=procedure, identity=_person(self._identity), plan=plan)
 
     async def place_order(
         self,
@@ -103,6 +119,7 @@ class Staff:
         station_ae_title: str | None = None,
         physician: str | None = None,
         scheduled_at: str | None = None,
+        plan: dict[str, Any] | None = None,
         name: str | None = None,
         patient_id: str | None = None,
         birth_date: str | None = None,
@@ -111,6 +128,7 @@ class Staff:
         """Put a line into the worklist that the C-arm is offered: for the scenario's patient, or for `name`.
 
         `order`: its id, the Scheduled Procedure Step ID. `birth_date`: YYYY-MM-DD; `scheduled_at`: YYYY-MM-DDTHH:MM.
+        `plan`: approach, side and levels in the room's words.
         """
         somebody_else = {"name": name, "id": patient_id, "birth_date": birth_date}
         placed = {
@@ -125,6 +143,7 @@ class Staff:
             "station_ae_title": station_ae_title,
             "physician": physician,
             "scheduled_at": scheduled_at,
+            "plan": plan,
         }
         return await self._command("order", actor, order=_given(placed))
 
@@ -172,9 +191,10 @@ class Staff:
         if future is not None and not future.done():
             future.set_result(answer)
 
-    async def _command(self, name: str, actor: str | None, **fields: Any) -> dict[str, Any]:
+    async def _command(self, name: str, actor: str | None, /, **fields: Any) -> dict[str, Any]:
         command_id = f"{self._client_id}-{secrets.token_hex(4)}"
-        request = {"id": command_id, "actor": actor or self._actor, "client": self._client_id, **_given(fields)}
+        said = dated(_given(fields), datetime.fromtimestamp(time.time(), UTC).date())
+        request = {"id": command_id, "actor": actor or self._actor, "client": self._client_id, **said}
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._asked[command_id] = answer
         attempts = 0
@@ -213,6 +233,18 @@ class Staff:
         "note": remark,
         "end": end,
     }
+
+
+def dated(value: Any, today: date) -> Any:
+    """`value` with every `today…` in it as a date."""
+    if isinstance(value, dict):
+        return {key: dated(each, today) for key, each in value.items()}
+    if isinstance(value, list):
+        return [dated(each, today) for each in value]
+    match = _DAY.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return (today + timedelta(days=int(match["days"] or 0))).isoformat() + (match["time"] or "")
 
 
 def _person(identity: Identity) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from esi_room import config
-from esi_room.cli.mark import _ask
+from esi_room.cli.asking import ask
 from esi_room.errors import BrokerError, RecordError
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify import verify_room
@@ -58,7 +58,7 @@ async def running(path: Path) -> AsyncIterator[config.RoomConfig]:
 async def say(configuration: config.RoomConfig, name: str, **fields: Any) -> dict[str, Any]:
     for _ in range(100):
         with contextlib.suppress(BrokerError):
-            return await _ask(configuration, name, {"actor": "Dr. A", **fields})
+            return await ask(configuration, name, {"actor": "Dr. A", **fields})
         await asyncio.sleep(0.05)
     raise AssertionError("the room never answered")
 

@@ -10,7 +10,7 @@ When a performed procedure step opens and closes a procedure:
                              names have come; else it is an entry alone, because recovery goes on long after the
                              last image
 
-`procedure.case` holds the staff's half of these rules, and what survives a restart.
+`procedure.desk` holds the staff's half of these rules, and what survives a restart.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class CarmService:
         self._incoming = journal.root / "incoming"
         self._index = Index()
         self._placer = Placer(journal.root)
-        self._dose = DoseDesk(journal, clock, settings.dose_levels)
+        self._dose = DoseDesk(journal, clock)
         self._previewer = Previewer(on_preview)
         self.frames = Frames(journal.root, self._previewer)
         """Which image was on at a moment."""

@@ -108,14 +108,6 @@ class Tls(Struct, frozen=True, kw_only=True):
     profile: Literal["bcp195", "modified-bcp195"] = "bcp195"
 
 
-class DoseLevels(Struct, frozen=True, kw_only=True):
-    """Above which an alert is raised, once a record; None: never."""
-
-    fluoro_time_s: float | None = None
-    dap_gy_m2: float | None = None
-    air_kerma_rp_gy: float | None = None
-
-
 class CarmSettings(Struct, frozen=True, kw_only=True):
     """The listener. With no peers, nobody may connect; who tried is recorded."""
 
@@ -133,4 +125,3 @@ class CarmSettings(Struct, frozen=True, kw_only=True):
     orders_folder: str | None = None
     """Where orders are dropped as files."""
     hospital: Hospital | None = None
-    dose_levels: DoseLevels = field(default_factory=DoseLevels)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "demo": "Run the whole simulated room on this machine, to a verified record.",
     "run": "Run the daemon for a room.",
     "mark": "Say something to the running room, as the staff do.",
+    "amend": "Say something of a record that is sealed: a follow-up, a late score, a correction.",
     "check": "Name every mistake in a room's configuration.",
     "drivers": "List what can be connected, and how.",
     "records": "List the records of a data directory.",

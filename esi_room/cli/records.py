@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,31 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from esi_room.cli import due
+from esi_room.record.amendments import amendments
 from esi_room.record.reader import directory, journal_path, records
 
 EXAMPLE = """\b
-Example:
+Examples:
   esi-room records data
+  esi-room records data --due --on 2026-12-07
 """
 
 
 @click.command(epilog=EXAMPLE)
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a record, for programs.")
-def command(data: Path, *, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@click.option("--due", "follow_ups", is_flag=True, help="List follow-ups instead: due, late, done, not planned.")
+@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="With --due: as of this day.  [default: today]")
+def command(data: Path, *, as_json: bool, follow_ups: bool, on: datetime | None) -> None:
     """List the records of a data directory, oldest first.
 
-    It reads and does not verify: `esi-room verify` does.
+    It reads and does not verify: `esi-room verify` does. With --due, exit status 1: a follow-up is due or late.
     """
+    if on is not None and not follow_ups:
+        raise click.UsageError("--on goes with --due")
+    if follow_ups:
+        sys.exit(due.show(data, None if on is None else on.date(), as_json=as_json))
     summaries = [summary(data, record) for record in records(data)]
     if as_json:
         for one in summaries:
@@ -36,15 +46,17 @@ def command(data: Path, *, as_json: bool) -> None:
     if not summaries:
         click.echo(f"{data} holds no record", err=True)
         sys.exit(1)
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     for heading in _COLUMNS:
-        table.add_column(heading, no_wrap=heading != "procedure")
+        width = ID_WIDTH if heading == "record" else None
+        table.add_column(heading, no_wrap=heading != "procedure", min_width=width)
     for one in summaries:
         table.add_row(*(str("" if one[k] is None else one[k]) for k in _COLUMNS))
     Console().print(table)
 
 
-_COLUMNS = ("record", "kind", "state", "entries", "images", "alerts", "gaps", "procedure")  # the id holds the start
+_COLUMNS = ("record", "kind", "state", "entries", "images", "alerts", "gaps", "amended", "procedure")
+ID_WIDTH = 21  # holds the start; in a narrow terminal the procedure is cut, and not this
 
 
 def summary(data: Path, record: str) -> dict[str, Any]:
@@ -77,6 +89,7 @@ def summary(data: Path, record: str) -> dict[str, Any]:
         "images": counts["carm.image"],
         "alerts": counts["alert.raised"],
         "gaps": counts["device.gap"],
+        "amended": len(amendments(data, record)),
         "state": f"{state}, {counts['unreadable']} unreadable lines" if counts["unreadable"] else state,
     }
 

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from esi_room.record.verify import Report, head_before, record_ids, verify_record, verify_room
+from esi_room.record.verify import Report, announced_after, head_before, record_ids, verify_record, verify_room
 
 LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
 
@@ -54,7 +54,12 @@ def _reports(path: Path, progress: Callable[[int], None]) -> Iterator[Report]:
         newest = record.parent.name != "records" or record.name == record_ids(record.parent.parent)[-1]
         being_written = newest and _being_written(record.parent.parent)
         yield verify_record(
-            record, head_before(record), may_be_open=newest, being_written=being_written, progress=progress
+            record,
+            head_before(record),
+            announced=announced_after(record),
+            may_be_open=newest,
+            being_written=being_written,
+            progress=progress,
         )
         return
     yield from verify_room(path, being_written=_being_written(path), progress=progress)
@@ -94,6 +99,7 @@ def _line(report: Report) -> str:
         return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {problem}" for problem in report.problems)
     state = "sealed" if report.sealed else "open"
     what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
+    what += f", {report.amendments} amendments" if report.amendments else ""
     notes = "".join(f"\n        note: {note}" for note in report.notes)
     return f"[green]holds[/]   {report.record}  {report.kind or '?':9}  {state:6}  {what}{notes}"
 
@@ -113,6 +119,7 @@ def _as_dict(report: Report) -> dict[str, object]:
         "entries": report.lines,
         "images": report.images,
         "wire_lines": report.wire_lines,
+        "amendments": report.amendments,
         "head": report.head,
         "opened": report.opened,
         "closed": report.closed,

@@ -96,16 +96,6 @@ class CarmWorklist(Table):
     hospital: CarmHospital | None = Field(default=None, description="the table [carm.worklist.hospital]")
 
 
-class CarmDose(Table):
-    """Levels above which the room raises an alert, once a procedure. Absent: none."""
-
-    fluoro_time_s: float | None = Field(default=None, gt=0, description="seconds of fluoroscopy; above 0")
-    dap_cgy_cm2: float | None = Field(default=None, gt=0, description="dose area product in cGy.cm2; above 0")
-    air_kerma_mgy: float | None = Field(
-        default=None, gt=0, description="air kerma at the reference point in mGy; above 0"
-    )
-
-
 class Carm(Table):
     """The DICOM side. Without this table the room takes no images."""
 
@@ -123,5 +113,4 @@ class Carm(Table):
     )
     worklist: CarmWorklist = Field(default=CarmWorklist(), description="the table [carm.worklist]")
     tls: CarmTls | None = Field(default=None, description="the table [carm.tls] with cert_file, key_file and ca_file")
-    dose: CarmDose = Field(default=CarmDose(), description="the table [carm.dose]")
     limits: CarmLimits = Field(default=CarmLimits(), description="the table [carm.limits]")

@@ -16,7 +16,6 @@ from esi_room.config import devices, rules
 from esi_room.config.carm import (
     Carm,
     CarmDestination,
-    CarmDose,
     CarmHospital,
     CarmLimits,
     CarmPeer,
@@ -24,7 +23,7 @@ from esi_room.config.carm import (
     CarmWorklist,
 )
 from esi_room.config.lines import Lines
-from esi_room.config.model import Device, Display, Mqtt, Room, RoomConfig, RoomFile
+from esi_room.config.model import Device, Display, Mqtt, Procedure, Room, RoomConfig, RoomFile
 from esi_room.config.notes import notes
 from esi_room.config.rules import Mistake
 from esi_room.config.table import Table
@@ -42,8 +41,8 @@ TABLES: dict[tuple[str, ...], type[Table]] = {
     ("carm", "destination"): CarmDestination,
     ("carm", "worklist"): CarmWorklist,
     ("carm", "worklist", "hospital"): CarmHospital,
-    ("carm", "dose"): CarmDose,
     ("device",): Device,
+    ("procedure",): Procedure,
     ("display",): Display,
 }
 _WRONG_TYPE = {

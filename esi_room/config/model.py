@@ -131,6 +131,17 @@ class Device(Table):
         return msgspec.structs.replace(driver.info.line, **self.line)
 
 
+class Procedure(Table):
+    """How procedures are recorded."""
+
+    rules: ExistingFile | None = Field(
+        default=None, description="a file of rules like config/rules.toml; relative to this file"
+    )
+    close_after_idle_min: float = Field(
+        default=120.0, ge=1, description="minutes without a word, an image or a pump's doing; at least 1"
+    )
+
+
 class Display(Table):
     """The pages for displays. Read and checked now; the pages come with the web output."""
 
@@ -144,6 +155,7 @@ class RoomFile(Table):
     mqtt: Mqtt = Field(description="the table [mqtt] with url")
     carm: Carm | None = Field(default=None, description="the table [carm] with ae_title")
     device: tuple[Device, ...] = Field(default=(), strict=False, description="tables [[device]], one for each device")
+    procedure: Procedure = Field(default=Procedure(), description="the table [procedure]")
     display: Display | None = Field(default=None, description="the table [display] with listen")
 
 

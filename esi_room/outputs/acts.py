@@ -16,9 +16,13 @@ from esi_room.events import (
     CarmImage,
     CarmMpps,
     CarmOrder,
+    Delivery,
     DeviceAlarm,
     Entry,
+    ProcedureCompleteness,
     ProcedurePhase,
+    ProcedureRules,
+    ProcedureStarted,
     PumpAlarm,
     PumpStatus,
     VitalsNumeric,
@@ -28,7 +32,7 @@ from esi_room.outputs import topics
 from esi_room.outputs.known import SILENT, Aging, Case
 
 STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
-DOSE_ALERT = "carm-dose-"  # and then the quantity: the ids of the alerts of rule R16
+DOSE_ALERT = "R16-"  # and then the quantity: the ids of the alerts of rule R16
 
 
 class Said(NamedTuple):
@@ -41,13 +45,48 @@ class Said(NamedTuple):
 
 def _started(case: Case, said: Said) -> set[str]:
     """A second one: the staff take over what the C-arm opened; it began when it began."""
-    case.started, case.started_at = said.data, case.started_at or said.entry.time
+    data: ProcedureStarted = said.data
+    case.started, case.started_at = data, case.started_at or said.entry.time
+    case.plan = data.plan or case.plan
+    return {topics.PROCEDURE}
+
+
+def _rules(case: Case, said: Said) -> set[str]:
+    data: ProcedureRules = said.data
+    case.rules = data.version
     return {topics.PROCEDURE}
 
 
 def _phase(case: Case, said: Said) -> set[str]:
+    """The staff confirm what a device hinted at: it began when it began, and is theirs."""
     data: ProcedurePhase = said.data
-    case.phases.append(s.Phased(phase=data.phase, since=said.entry.time, origin=data.origin))
+    since = said.entry.time
+    if case.phases and case.phases[-1].phase == data.phase:
+        since = case.phases.pop().since
+    case.phases.append(s.Phased(phase=data.phase, since=since, origin=data.origin))
+    return {topics.PROCEDURE}
+
+
+def _delivery(case: Case, said: Said) -> set[str]:
+    data: Delivery = said.data
+    shown = {name: getattr(data, name) for name in s.DeliveryValue.__struct_fields__ if name != "seq"}
+    case.deliveries.append(s.DeliveryValue(seq=said.entry.seq, **shown))
+    return {topics.PROCEDURE}
+
+
+def _completeness(case: Case, said: Said) -> set[str]:
+    data: ProcedureCompleteness = said.data
+    case.completeness = s.CompletenessValue(
+        record=said.entry.record,
+        seq=said.entry.seq,
+        outcome=case.ended.outcome if case.ended else None,
+        ended_at=case.ended_at,
+        complete=data.complete,
+        lacks=data.lacks,
+        not_assessable=data.not_assessable,
+        syringes=data.syringes,
+        deviations=data.deviations,
+    )
     return {topics.PROCEDURE}
 
 
@@ -124,6 +163,7 @@ def _alert(case: Case, said: Said) -> set[str]:
         alerts.pop(data.alert, None)
         return {topics.ALERTS}
     seen = alerts.get(data.alert)
+    source = data.source_text or (seen.source if seen else None)
     acknowledged = isinstance(data, AlertAcknowledged)
     alerts[data.alert] = s.AlertValue(
         alert=data.alert,
@@ -135,6 +175,8 @@ def _alert(case: Case, said: Said) -> set[str]:
         acknowledged_at=said.entry.time if acknowledged else None,
         actor=data.actor,
         reason=data.reason,
+        overridden=data.overridden,
+        source=source,
     )
     return {topics.ALERTS}
 
@@ -181,8 +223,11 @@ def set_alarm(alarms: dict[str, s.ActiveAlarm], said: Said, active: bool) -> Non
 
 ACTIONS: dict[str, Callable[[Case, Said], set[str]]] = {
     "procedure.started": _started,
+    "procedure.rules": _rules,
     "procedure.phase": _phase,
+    "procedure.delivery": _delivery,
     "procedure.ended": _ended,
+    "procedure.completeness": _completeness,
     "vitals.numeric": _vitals,
     "pump.status": _pump,
     "pump.started": _pump,

@@ -23,8 +23,10 @@ import msgspec
 from esi_room.commands import COMMANDS, Backfill, Command, ShowFrame
 from esi_room.errors import CommandRefused, RecordError
 from esi_room.events import Entry, OperatorCommand
+from esi_room.events.wording import in_words
 from esi_room.outputs.messages import FrameFound, Position, Reply
 from esi_room.outputs.topics import LEVEL
+from esi_room.record.amendments import read_amendments
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.journal import Journal, Receipt
 from esi_room.record.reader import find, read, records
@@ -111,7 +113,7 @@ class Commands:
         try:
             return msgspec.convert(envelope.fields, COMMANDS[name])
         except msgspec.ValidationError as error:
-            return _in_words(str(error), COMMANDS[name])
+            return in_words(error, COMMANDS[name])
 
     async def _carry_out(self, command: Command) -> Reply:
         try:
@@ -176,15 +178,6 @@ def _open(payload: bytes) -> tuple[_Envelope, list[str]]:
     return _Envelope(fields, usable, request if isinstance(request, str) else None), problems
 
 
-def _in_words(error: str, command: type[Command]) -> str:
-    """msgspec's message, with a suggestion for a mistyped field."""
-    unknown = re.search(r"unknown field `(.*?)`", error)
-    if unknown is None:
-        return error
-    near = difflib.get_close_matches(unknown[1], command.__struct_fields__, 1)
-    return f"{error}: did you mean {near[0]}?" if near else error
-
-
 def _done(request: str, record: str, seq: int, message: str) -> Reply:
     return Reply(id=request, ok=True, record=record, seq=seq, message=message, problems=())
 
@@ -205,24 +198,45 @@ def _refusal(envelope: _Envelope, problems: list[str]) -> Answer:
 
 
 def _again(journal: Journal, command: Backfill) -> tuple[list[Line] | None, Position | None]:
-    """The lines asked for (None: there are none such), and where the journal goes on after them."""
-    end = journal.committed
-    start = find(journal.root, command.record, command.from_seq)
+    """The lines asked for (None: there are none such), and where it goes on after them: in a sealed record with its
+    amendments, then with the room's next record."""
+    record, end = command.record, journal.committed
+    start = find(journal.root, record, command.from_seq)
+    amended = read_amendments(journal.root, record)
+    if start is None and amended and command.from_seq <= amended[-1].seq + 1:
+        start = amended[-1].after
     if start is None or (start.record, start.offset) > (end.record, end.offset):
         return None, None
     found = read(journal.root, start, end, max_lines=BACKFILL_LINES, max_bytes=BACKFILL_BYTES)
+    lines = [line for line in found if line.record == record]
+    late: list[Line] = []
+    if amended and (lines[-1].after if lines else start) == amended[-1].after:
+        lines, late = _filled_up(lines, [line for line in amended if line.seq >= command.from_seq])
+    following = _position(late[0]) if late else _following(journal, lines[-1].after if lines else start, end)
     last = command.to_seq
-    lines = [line for line in found if line.record == command.record and (last is None or line.seq <= last)]
-    if last is not None and (len(lines) < len(found) or (lines and lines[-1].seq == last)):
-        return lines, None
-    if len(lines) < len(found):
-        return lines, Position(record=found[len(lines)].record, seq=found[len(lines)].seq)
-    return lines, _following(journal, lines[-1].after if lines else start, end)
+    if last is None:
+        return lines, following
+    more = following is not None and following.record == record and following.seq <= last
+    return [line for line in lines if line.seq <= last], following if more else None
+
+
+def _filled_up(lines: list[Line], late: list[Line]) -> tuple[list[Line], list[Line]]:
+    """`lines` with as many of `late` as may go out with them, and the rest of these."""
+    size_bytes = sum(len(line.octets) for line in lines)
+    count = 0
+    while count < len(late) and len(lines) + count < BACKFILL_LINES and size_bytes < BACKFILL_BYTES:
+        size_bytes += len(late[count].octets)
+        count += 1
+    return lines + late[:count], late[count:]
 
 
 def _following(journal: Journal, after: Cursor, end: Cursor) -> Position | None:
     more = read(journal.root, after, end, max_lines=1)
-    return Position(record=more[0].record, seq=more[0].seq) if more else None
+    return _position(more[0]) if more else None
+
+
+def _position(line: Line) -> Position:
+    return Position(record=line.record, seq=line.seq)
 
 
 def _recorded(journal: Journal) -> dict[str, Reply]:

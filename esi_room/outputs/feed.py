@@ -2,7 +2,8 @@
 keeps the projection, and says what changed.
 
 Rules:
-- It begins with the open record's first line, so that a restarted daemon is right at once. What was observed
+- It begins with the end of the record before the open one (how its procedure ended) and the open record's first line,
+  so that a restarted daemon is right at once. What was observed
   before the start is as old as the elder of the two clocks says: the monotonic one may have begun anew.
 - A picture belongs to an object. It is shown when the open record names that object and not before; so one that
   was finished after the next record was opened is never shown in it. `image/last` is cleared the moment a record
@@ -27,8 +28,12 @@ from esi_room.outputs.topics import IMAGE
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.follow import follow
 from esi_room.record.journal import Journal
+from esi_room.record.reader import records, tail
 
 MIN_INTERVAL_S = 0.1  # ten snapshots a second of one topic are more than an eye follows
+
+LAST_WORDS_BYTES = 256 << 10  # of a finished record: its last few hundred lines
+_LAST_WORDS = (b'"type":"procedure.ended"', b'"type":"procedure.completeness"')
 
 _decoder = msgspec.json.Decoder(Entry)
 _encoder = msgspec.json.Encoder()
@@ -93,12 +98,20 @@ class StateFeed:
 
     async def _follow(self) -> None:
         begin = Cursor(self._journal.record, 0, 0)
+        self._recall()
         async for lines in follow(self._journal, begin):
             self._touch(self._apply(lines))
             if not self._caught_up and not _before(lines[-1].after, self._head_at_start):
                 self._caught_up = True
                 self._touch(self._projection.topics)
             self._show()
+
+    def _recall(self) -> None:
+        """How the procedure before the open record ended stays to be seen."""
+        before = [record for record in records(self._journal.root) if record < self._journal.record]
+        for octets in tail(self._journal.root, before[-1], LAST_WORDS_BYTES) if before else []:
+            if any(mark in octets for mark in _LAST_WORDS):
+                self._projection.apply(_decoder.decode(octets), 0)
 
     def _apply(self, lines: Iterable[Line]) -> set[str]:
         dirty: set[str] = set()

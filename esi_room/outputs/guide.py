@@ -83,5 +83,12 @@ A request is a JSON object of at most {MAX_PAYLOAD_BYTES >> 10} KiB with `id`, `
 client id), published without retain. It is always answered on `reply/<client>`, and what was wrong is said in words.
 The same `id` again is the same request: it acts once and gets the same answer, so repeat it until it is answered.
 
+What the staff say of a procedure is a form each: `command/<form>` has the fields of the entry `clinical.<form>`, typed,
+with units, ranges and choices in its JSON Schema (`x-unit` is UCUM), so that a console can be made from the schemas
+alone. `at` says when it happened, where that is not now; `record` which record is meant, so that what was meant for one
+patient cannot fall into the next one's record. What contradicts itself or what was said before is refused in words;
+what is unwise or missing is not: it is an alert (`state/alerts`), or stands in `procedure.completeness`. An entry is
+never changed: `command/correction` names its `seq` and what is right. A sealed record takes `command/amend`.
+
 Only `private/identity`, behind the broker's access rules, holds a name, a birth date or a hospital number.
 """

@@ -17,6 +17,7 @@ from esi_room.events import (
     CarmImage,
     DeviceState,
     Entry,
+    Plan,
     ProcedureEnded,
     ProcedureStarted,
     PumpStatus,
@@ -25,7 +26,15 @@ from esi_room.events import (
 )
 from esi_room.outputs import topics
 from esi_room.outputs.runs import Runs
-from esi_room.outputs.snapshots import ActiveAlarm, AlertValue, GapValue, Phased, StepValue
+from esi_room.outputs.snapshots import (
+    ActiveAlarm,
+    AlertValue,
+    CompletenessValue,
+    DeliveryValue,
+    GapValue,
+    Phased,
+    StepValue,
+)
 
 SILENT = PumpStatus(state=None, rate_ml_h=None, delivered_ml=None, target_ml=None, pressure_mmhg=None, drug=None)
 """What is known of a pump that has only alarmed so far."""
@@ -74,6 +83,10 @@ class Case:
         self.started: ProcedureStarted | None = None
         self.started_at: str | None = None
         self.phases: list[Phased] = []
+        self.rules: str | None = None
+        self.plan: Plan | None = None
+        self.deliveries: list[DeliveryValue] = []
+        self.completeness: CompletenessValue | None = None
         self.ended: ProcedureEnded | None = None
         self.ended_at: str | None = None
         self.vitals: dict[tuple[str, str], Aging[Reading]] = {}

@@ -28,6 +28,10 @@ def procedure(case: Case, head: Head) -> s.ProcedureState:
         phases=tuple(case.phases),
         outcome=case.ended.outcome if case.ended else None,
         ended_at=case.ended_at,
+        plan=case.plan,
+        rules=case.rules,
+        deliveries=tuple(case.deliveries),
+        completeness=case.completeness,
     )
 
 

@@ -20,7 +20,16 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from esi_room.events import DeviceCondition, Phase, PumpState, ReadingStatus, Severity
+from esi_room.events import (
+    DeviceCondition,
+    Lack,
+    Phase,
+    Plan,
+    PumpState,
+    ReadingStatus,
+    Severity,
+    SyringeBalance,
+)
 
 
 class AsOf(Struct, frozen=True, kw_only=True):
@@ -58,11 +67,44 @@ class Phased(Struct, frozen=True, kw_only=True):
     origin: str
 
 
+class DeliveryValue(Struct, frozen=True, kw_only=True):
+    """One finished delivery; `seq` is its entry, `procedure.delivery`, which says more."""
+
+    seq: int
+    number: int
+    origin: Literal["pump", "hand"]
+    device: str | None
+    syringe: str | None
+    drugs: tuple[str, ...]
+    started_at: str
+    ended_at: str
+    ended_by: str
+    programmed_ml: float | None
+    delivered_ml: float | None
+    remarks: tuple[str, ...]
+
+
+class CompletenessValue(Struct, frozen=True, kw_only=True):
+    """What the record of a procedure that has ended lacks: its `procedure.completeness` entry, which is `seq`."""
+
+    record: str
+    seq: int
+    outcome: Literal["completed", "discontinued", "unknown"] | None
+    ended_at: str | None
+    complete: bool
+    lacks: tuple[Lack, ...]
+    not_assessable: dict[str, str]
+    syringes: tuple[SyringeBalance, ...]
+    deviations: tuple[str, ...]
+
+
 class ProcedureState(Snapshot, frozen=True):
     """`state/procedure`: which record is open and where the procedure in it stands.
 
-    `kind`: `standby` between cases. `procedure`: what is to be done, in words. `phases`: every phase so far, the
-    last one is the present one (also in `phase`). `outcome`: null while it goes on.
+    `kind`: `standby` between cases. `procedure`: what is to be done, in words; `plan`: in coded words. `phases`: every
+    phase so far, the last one is the present one (also in `phase`); `origin` is `staff`, or the device that hints at
+    it. `outcome`: null while it goes on. `rules`: the version of the rules that it runs under. `completeness`: of the
+    procedure that ended last, be it this one or the one before.
     """
 
     kind: Literal["standby", "procedure"] | None
@@ -71,8 +113,12 @@ class ProcedureState(Snapshot, frozen=True):
     started_at: str | None
     phase: Phase | None
     phases: tuple[Phased, ...]
-    outcome: Literal["completed", "discontinued"] | None
+    outcome: Literal["completed", "discontinued", "unknown"] | None
     ended_at: str | None
+    plan: Plan | None
+    rules: str | None
+    deliveries: tuple[DeliveryValue, ...]
+    completeness: CompletenessValue | None
 
 
 class VitalValue(Aged, frozen=True):
@@ -255,6 +301,10 @@ class AlertValue(Struct, frozen=True, kw_only=True):
     actor: str | None
     """Who acknowledged it; before that, who raised it, where that was a person."""
     reason: str | None
+    overridden: bool
+    """It was decided, for `reason`, to go on nevertheless."""
+    source: str | None
+    """Where its rule comes from."""
 
 
 class AlertsState(Snapshot, frozen=True):

@@ -94,7 +94,8 @@ class Projection:
     # --- entries ------------------------------------------------------------------------------------------
 
     def _on_opened(self, said: Said) -> set[str]:
-        self._case = Case()
+        before, self._case = self._case, Case()
+        self._case.completeness = before.completeness
         self._case.opened, self._case.opened_at = said.data, said.entry.time
         for device in self._devices.values():
             device.forget_counts()

@@ -101,6 +101,7 @@ class Journal:
         self._wire_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._at_opening: list[Callable[[], None]] = []
+        self._at_append: list[Callable[[Event, Receipt], None]] = []
         self._at_change: list[Callable[[], None]] = []
 
     # --- opening ------------------------------------------------------------------------------------------
@@ -189,6 +190,11 @@ class Journal:
     def at_opening(self, listener: Callable[[], None]) -> None:
         """`listener` is called when a record was opened, to append what must stand at its beginning."""
         self._at_opening.append(listener)
+
+    def at_append(self, listener: Callable[[Event, Receipt], None]) -> None:
+        """`listener` is told every event as it gets its place, and may append what follows from it: that stands right
+        behind it. Nothing is durable then."""
+        self._at_append.append(listener)
 
     def at_change(self, listener: Callable[[], None]) -> None:
         """`listener` is called when a record was opened and when `problem` has changed, in the event loop."""
@@ -372,7 +378,10 @@ class Journal:
         self._pending_bytes += size
         self._appended += 1
         self._wake.set()
-        return Receipt(self, self._appended, record.id, seq)
+        receipt = Receipt(self, self._appended, record.id, seq)
+        for listener in self._at_append:
+            listener(event, receipt)
+        return receipt
 
     async def _until_durable(self, number: int) -> None:
         if number <= self._durable:

@@ -36,6 +36,18 @@ def first(root: Path) -> Cursor | None:
     return Cursor(ids[0], 0, 0) if ids else None
 
 
+def tail(root: Path, record: str, octets: int) -> list[bytes]:
+    """The last whole lines of a record's journal, of about so many octets; none where there is no journal."""
+    try:
+        with journal_path(root, record).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - octets))
+            lines = file.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    return lines if size <= octets else lines[1:]
+
+
 def find(root: Path, record: str, seq: int) -> Cursor | None:
     """The place of line `seq` of `record` (the end of the journal counts); None if there is no such line."""
     if RECORD_ID.fullmatch(record) is None or seq < 0:

@@ -19,7 +19,9 @@ from esi_room.record.entry import NO_PREVIOUS, VERSION, sha256
 from esi_room.record.reader import journal_path
 
 
-class _Head(msgspec.Struct):
+class Head(msgspec.Struct):
+    """What the chain needs of a line."""
+
     v: int
     record: str
     seq: int
@@ -59,11 +61,11 @@ def examine(root: Path, record: str, previous_head: str | None) -> Found:
     except FileNotFoundError:
         return Found(0, 0, previous_head or NO_PREVIOUS, False, None, None, b"", None)
     lines, size, prev = 0, 0, previous_head
-    last: _Head | None = None
+    last: Head | None = None
     kind: str | None = None
     with file:
         for octets in file:
-            head = _sound(octets, record, lines, prev)
+            head = sound(octets, record, lines, prev)
             if head is None:
                 rest = octets + file.read()
                 return _unsound(rest, lines, size, prev, last, kind)
@@ -83,11 +85,19 @@ def head_of(root: Path, record: str) -> str:
     return sha256(last) if last else NO_PREVIOUS
 
 
-def _sound(octets: bytes, record: str, seq: int, prev: str | None) -> _Head | None:
+def kind(root: Path, record: str) -> str | None:
+    """What kind of record it is, by its first line; None where that does not hold. OSError."""
+    with journal_path(root, record).open("rb") as file:
+        head = sound(file.readline(), record, 0, None)
+    return None if head is None else _kind(head)
+
+
+def sound(octets: bytes, record: str, seq: int, prev: str | None) -> Head | None:
+    """The line, if it is line `seq` of `record` and follows on `prev` (None: that is not to be checked)."""
     if not octets.endswith(b"\n"):
         return None
     try:
-        head = msgspec.json.decode(octets, type=_Head)
+        head = msgspec.json.decode(octets, type=Head)
         parse_rfc3339(head.received)
     except (msgspec.MsgspecError, ValueError):
         return None
@@ -95,25 +105,28 @@ def _sound(octets: bytes, record: str, seq: int, prev: str | None) -> _Head | No
     return head if fits and (prev is None or head.prev == prev) else None
 
 
-def _kind(head: _Head) -> str | None:
+def _kind(head: Head) -> str | None:
     try:
         return msgspec.json.decode(head.data, type=_Kind).kind
     except msgspec.MsgspecError:
         return None
 
 
-def _unsound(rest: bytes, lines: int, size: int, prev: str | None, last: _Head | None, kind: str | None) -> Found:
-    """Torn tail or damage? Sound neighbours behind the unsound line mean damage."""
-    behind = rest.split(b"\n")
-    chained = any(sha256(one + b"\n").encode() in two for one, two in itertools.pairwise(behind) if one)
-    if not chained:
+def _unsound(rest: bytes, lines: int, size: int, prev: str | None, last: Head | None, kind: str | None) -> Found:
+    if not damaged(rest):
         return _found(lines, size, prev, last, kind, rest, None)
     why = f"line {lines + 1} of its journal does not hold, and sound lines follow it"
     return _found(lines, size, prev, last, kind, b"", why)
 
 
+def damaged(rest: bytes) -> bool:
+    """Is this, from an unsound line on, more than a torn tail? Sound neighbours behind the unsound line mean damage."""
+    behind = rest.split(b"\n")
+    return any(sha256(one + b"\n").encode() in two for one, two in itertools.pairwise(behind) if one)
+
+
 def _found(
-    lines: int, size: int, prev: str | None, last: _Head | None, kind: str | None, torn: bytes, broken: str | None
+    lines: int, size: int, prev: str | None, last: Head | None, kind: str | None, torn: bytes, broken: str | None
 ) -> Found:
     return Found(
         lines,

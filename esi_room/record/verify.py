@@ -12,9 +12,13 @@ What holds, if `verify_room` finds nothing:
 5. Every image that the journal names lies under `frames/` with that SHA-256.
 6. What lies under `private/` (the patient, the C-arm's procedure steps) and was not erased has the SHA-256 that the
    journal names.
+7. The lines of `amendments.jsonl` (what was said of a record after it was sealed) go on from the seal in the same
+   way: `seq` counts on, the first `prev` is the hash of the sealed line. Every `record.amended` in a later record of
+   the room names one of these lines and its SHA-256, so that those at the end were not cut off or altered either.
 
-What cannot be seen here: a last line altered, or lines cut off, at the end of the room's newest record. Nothing
-after them names their hash yet; whoever received them over MQTT holds the evidence.
+What cannot be seen here: a last line altered, or lines cut off, at the end of the room's newest record, and an
+amendment that only that line announces. Nothing after them names their hash yet; whoever received them over MQTT holds
+the evidence.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ class Report:
     closed: str | None = None
     images: int = 0
     wire_lines: int = 0
+    amendments: int = 0
     head: str = ZEROS
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -81,11 +86,16 @@ def verify_room(data: Path, *, being_written: bool = False, progress: Progress =
     there now, so an unfinished last line of the newest record is no fault."""
     head = ZEROS
     ids = record_ids(data)
+    announced = _announced(data, ids)
     for record in ids:
         newest = record == ids[-1]
-        directory = data / "records" / record
         report = verify_record(
-            directory, head, may_be_open=newest, being_written=newest and being_written, progress=progress
+            data / "records" / record,
+            head,
+            announced=announced.get(record, []),
+            may_be_open=newest,
+            being_written=newest and being_written,
+            progress=progress,
         )
         head = report.head
         yield report
@@ -110,16 +120,59 @@ def head_before(directory: Path) -> str | None:
         return _last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
 
 
+@dataclass(frozen=True)
+class Announced:
+    """What a later entry of the room (`where`) says of one line of a record's amendments."""
+
+    seq: int
+    type: str
+    sha256: str
+    where: str
+
+
+def announced_after(directory: Path) -> list[Announced] | None:
+    """What the room says of the amendments of the record in `directory`; None if it was taken out of its room."""
+    if directory.parent.name != "records":
+        return None
+    data = directory.parent.parent
+    later = [record for record in record_ids(data) if record > directory.name]
+    return _announced(data, later).get(directory.name, [])
+
+
+def _announced(data: Path, records: list[str]) -> dict[str, list[Announced]]:
+    """What these records say of amendments, by the amended record. It is read ahead and believed; that the lines
+    which say so were not altered is verified with their own record."""
+    announced: dict[str, list[Announced]] = {}
+    for record in records:
+        path = data / "records" / record / "journal.jsonl"
+        if not path.is_file() or path.is_symlink():
+            continue
+        with path.open("rb") as file:
+            for number, octets in enumerate(_lines(file), 1):
+                if b'"type":"record.amended"' not in octets:
+                    continue
+                entry, _ = _line(path, number, octets, _JOURNAL_KEYS)
+                said = entry.get("data")
+                if entry.get("type") == "record.amended" and isinstance(said, dict):
+                    seq = said["seq"] if isinstance(said.get("seq"), int) else -1
+                    where = f"line {number} of {record}"
+                    one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
+                    announced.setdefault(str(said.get("record")), []).append(one)
+    return announced
+
+
 def verify_record(
     directory: Path,
     previous_head: str | None,
     *,
+    announced: list[Announced] | None = None,
     may_be_open: bool = True,
     being_written: bool = False,
     progress: Progress = lambda _: None,
 ) -> Report:
     """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
-    hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so."""
+    hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `announced`:
+    what the room's later records say of its amendments; None if they are not at hand."""
     report = Report(directory.name)
     if previous_head is None:
         report.notes.append("the chain to the record before it was not checked")
@@ -131,6 +184,7 @@ def verify_record(
     _verify_wire(directory, claims.wire, report, progress)
     _verify_frames(directory, claims.images, report, progress)
     _verify_private(directory, claims.private, report)
+    _verify_amendments(directory, announced, report, progress)
     return report
 
 
@@ -158,7 +212,7 @@ def _verify_journal(
             if being_written and not octets.endswith(b"\n"):
                 break
             entry, problem = _line(path, number, octets, _JOURNAL_KEYS)
-            problem = problem or _linked(path, number, entry, "seq", head, report)
+            problem = problem or _linked(path, number, entry, "seq", number - 1, head, report)
             if problem is None and report.sealed:
                 problem = Problem(path, number, "a line after record.sealed")
             if problem is not None:
@@ -214,13 +268,13 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _linked(
-    path: Path, number: int, entry: dict[str, Any], counter: str, head: str | None, report: Report
+    path: Path, number: int, entry: dict[str, Any], counter: str, count: int, head: str | None, report: Report
 ) -> Problem | None:
     """Is this the next line of this record, and does it name the one before it?"""
     if entry["record"] != report.record:
         return Problem(path, number, "the line belongs to another record", report.record, str(entry["record"])[:40])
-    if entry[counter] != number - 1:
-        return Problem(path, number, f"wrong {counter}", str(number - 1), str(entry[counter])[:40])
+    if entry[counter] != count:
+        return Problem(path, number, f"wrong {counter}", str(count), str(entry[counter])[:40])
     prev = entry["prev"]
     if not isinstance(prev, str) or _HASH.fullmatch(prev) is None:
         return Problem(path, number, "prev is not a SHA-256")
@@ -228,6 +282,7 @@ def _linked(
         what = f"line {number - 1} was altered, or lines were removed or inserted before this one"
         if number == 1 and counter == "seq":
             what = "does not follow the room's record before it: that record was altered, cut off or removed"
+            what = what if count == 0 else "does not follow the record's seal: that was altered, or lines were removed"
         return Problem(path, number, what, f"prev {head}", prev)
     return None
 
@@ -277,7 +332,7 @@ def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progres
                 )
                 break
             entry, problem = _line(path, count + 1, octets, _WIRE_KEYS)
-            problem = problem or _linked(path, count + 1, entry, "n", head, report)
+            problem = problem or _linked(path, count + 1, entry, "n", count, head, report)
             if problem is not None:
                 return problem
             head, count = hashlib.sha256(octets).hexdigest(), count + 1
@@ -333,3 +388,44 @@ def _verify_private(directory: Path, claims: dict[str, tuple[str, int]], report:
             report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
     if erased:
         report.notes.append(f"the patient's identity was erased ({erased} of {len(claims)} files of private/ are gone)")
+
+
+def _verify_amendments(directory: Path, announced: list[Announced] | None, report: Report, progress: Progress) -> None:
+    path = directory / "amendments.jsonl"
+    if path.is_symlink() or (path.exists() and not (path.is_file() and report.sealed)):
+        report.problems.append(Problem(path, None, "there is no seal that amendments could follow, or this is no file"))
+        return
+    hashes, problem = _amendment_hashes(path, report, progress) if path.exists() else ([], None)
+    if problem is not None:
+        report.problems.append(problem)
+        return
+    for each in announced or []:
+        number = each.seq - report.lines + 1
+        found = hashes[number - 1] if 1 <= number <= len(hashes) else None
+        if found != each.sha256:
+            what = f"the amendment that {each.where} names ({each.type}, seq {each.seq}) "
+            what += "is missing: it was cut off" if found is None else "was altered"
+            report.problems.append(Problem(path, number if number > 0 else None, what, each.sha256, str(found)))
+    if announced is None and hashes:
+        report.notes.append("whether amendments were altered or cut off at their end was not checked")
+    elif len(hashes) > max((each.seq - report.lines + 1 for each in announced or []), default=0):
+        report.notes.append("amendments.jsonl ends with lines that no later entry names: not acknowledged")
+
+
+def _amendment_hashes(path: Path, report: Report, progress: Progress) -> tuple[list[str], Problem | None]:
+    """The hash of every line, and the first thing wrong with them as a chain."""
+    head, hashes = report.head, list[str]()
+    with path.open("rb") as file:
+        for number, octets in enumerate(_lines(file), 1):
+            progress(len(octets))
+            if not octets.endswith(b"\n") and len(octets) < MAX_LINE_BYTES:
+                report.notes.append("amendments.jsonl: its last line is not finished (above the commit point)")
+                break
+            entry, problem = _line(path, number, octets, _JOURNAL_KEYS)
+            problem = problem or _linked(path, number, entry, "seq", report.lines + number - 1, head, report)
+            if problem is not None:
+                return hashes, problem
+            head = hashlib.sha256(octets).hexdigest()
+            hashes.append(head)
+            report.amendments += entry["type"] not in ("operator.command", "record.recovered")
+    return hashes, None

@@ -5,6 +5,7 @@ Nothing here decides when to write: that is the journal's.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,13 @@ class AppendFile:
         """The last `count` octets need never be written again."""
         self.size += count
         self._dirty = False
+
+    def cut_back(self) -> None:
+        """A write failed and is given up: cut what reached the file, as far as the disk still does anything."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                self._disk.truncate(self._descriptor, self.size)
+                self._disk.sync(self._descriptor)
 
     def close(self) -> None:
         if self._descriptor is not None:

@@ -21,14 +21,28 @@ from esi_room.carm.worklist.orders import SOURCE as HOSPITAL_SOURCE
 from esi_room.carm.worklist.sources import FOLDER_SOURCE
 from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339
 from esi_room.clockwatch import ClockWatch
-from esi_room.commands import End, EnterPhase, Note, PlaceOrder, ShowFrame, Start, WithdrawOrder
+from esi_room.commands import (
+    SAYINGS,
+    Acknowledge,
+    Amend,
+    End,
+    EnterPhase,
+    Override,
+    PlaceOrder,
+    ShowFrame,
+    Start,
+    WithdrawOrder,
+)
 from esi_room.config import Device, RoomConfig
 from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.commands import Commands, Handler, Look, Looked
 from esi_room.outputs.messages import FrameFound
 from esi_room.outputs.publisher import Publisher, PublisherSettings
+from esi_room.procedure import rules
+from esi_room.procedure.amending import Amending
 from esi_room.procedure.desk import Desk
+from esi_room.procedure.observer import Observer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
 from esi_room.room.settings import broker_settings, carm_settings
@@ -46,6 +60,7 @@ class Room:
     def __init__(self, configuration: RoomConfig, clock: Clock | None = None) -> None:
         self._configuration = configuration
         self._clock = clock or SystemClock()
+        self._book = rules.load(configuration.procedure.rules)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. EsiRoomError says why the room cannot be run."""
@@ -72,13 +87,17 @@ class Room:
         stations = [self._station(journal, device) for device in self._configuration.device]
         for station in stations:
             journal.at_opening(station.say_again)
-        desk = Desk(journal, self._clock, differs=differences)
+        observer = Observer(journal, self._clock, self._book)
+        desk = Desk(journal, self._clock, observer, differs=differences)
+        amending = Amending(journal, self._clock)
         await desk.resume()
+        await amending.resume()
         carm = self._carm(journal, desk, lambda made: publisher.set_image(made.jpeg, made.sha256, made.reason))
-        publisher = self._publisher(journal, desk, carm)
+        publisher = self._publisher(journal, desk, amending, carm)
         desk.tell_identity(publisher.set_identity)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
+        observers += [observer.run(), desk.close_forgotten(self._configuration.procedure.close_after_idle_min * 60)]
         if carm is not None:
             desk.use_worklist(carm.orders)
             journal.at_opening(carm.say_again)
@@ -107,12 +126,15 @@ class Room:
             listen_only=device.listen_only,
         )
 
-    def _publisher(self, journal: Journal, desk: Desk, carm: CarmService | None) -> Publisher:
+    def _publisher(self, journal: Journal, desk: Desk, amending: Amending, carm: CarmService | None) -> Publisher:
         handlers: dict[str, Handler] = {
             Start.NAME: desk.start,
             EnterPhase.NAME: desk.enter,
-            Note.NAME: desk.note,
             End.NAME: desk.end,
+            Acknowledge.NAME: desk.acknowledge,
+            Override.NAME: desk.override,
+            Amend.NAME: amending.amend,
+            **dict.fromkeys(SAYINGS, desk.say),
         }
         if carm is not None:
             handlers |= {PlaceOrder.NAME: carm.orders.place, WithdrawOrder.NAME: carm.orders.withdraw}

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from esi_room.carm import CarmSettings, Limits, PeerRule
-from esi_room.carm.settings import Destination, DoseLevels, Hospital, Tls
+from esi_room.carm.settings import Destination, Hospital, Tls
 from esi_room.config import Carm, RoomConfig
-from esi_room.config.carm import CarmDestination, CarmDose, CarmHospital, CarmTls
+from esi_room.config.carm import CarmDestination, CarmHospital, CarmTls
 from esi_room.outputs.client import BrokerSettings
-
-GY_M2_PER_CGY_CM2 = 1e-6
 
 
 def broker_settings(configuration: RoomConfig, environ: Mapping[str, str]) -> BrokerSettings:
@@ -49,7 +47,6 @@ def carm_settings(carm: Carm) -> CarmSettings:
         destinations=tuple(_destination(each) for each in carm.destination),
         orders_folder=None if folder is None else str(folder),
         hospital=None if carm.worklist.hospital is None else _hospital(carm.worklist.hospital),
-        dose_levels=_dose_levels(carm.dose),
     )
 
 
@@ -86,13 +83,4 @@ def _hospital(hospital: CarmHospital) -> Hospital:
         modality=hospital.modality,
         station_ae_title=hospital.station_ae_title,
         days=hospital.days,
-    )
-
-
-def _dose_levels(dose: CarmDose) -> DoseLevels:
-    """The configuration speaks the units of people, the record SI."""
-    return DoseLevels(
-        fluoro_time_s=dose.fluoro_time_s,
-        dap_gy_m2=None if dose.dap_cgy_cm2 is None else dose.dap_cgy_cm2 * GY_M2_PER_CGY_CM2,
-        air_kerma_rp_gy=None if dose.air_kerma_mgy is None else dose.air_kerma_mgy / 1000,
     )

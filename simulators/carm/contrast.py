@@ -103,7 +103,7 @@ def _splat(out: Array, pixels: Array, weight: Array) -> None:
 def _canal_axis() -> Array:
     """Middle of the spinal canal, every millimetre or so from tail to head, (n, 3)."""
     frames = spine_frames()
-    knots = [frames["S1"].at(0, 24, -20), frames["S1"].at(0, 24, 0)]
+    knots = [frames["S1"].at(0, *place) for place in ((20, -48), (24, -20), (24, 0))]
     for vertebra in reversed(VERTEBRAE):
         knots.append(frames[vertebra.name].at(0, vertebra.radii_mm[1] * 1.12 + 8.5, 0))
     points = np.array(knots)

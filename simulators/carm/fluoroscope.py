@@ -23,7 +23,7 @@ from simulators.carm.case import Case, Event, Identity, Study, Totals, new_uid
 from simulators.carm.contrast import Pattern
 from simulators.carm.encoders import TRANSFER_SYNTAXES
 from simulators.carm.headers import Exposure, Kind, Style, image
-from simulators.carm.phantom import VIEWS, Phantom, Scene, Technique, View
+from simulators.carm.phantom import CENTRE_MM, VIEWS, Phantom, Scene, Target, Technique, View
 from simulators.clock import ScenarioClock
 from simulators.truth import TruthLog
 
@@ -34,6 +34,9 @@ Action = Callable[..., Awaitable[None]]
 DAP_DGY_CM2_PER_S = 0.8
 KERMA_MGY_PER_DGY_CM2 = 0.096  # a field of 104 cm2 at the reference point, 15 cm before the rotation centre
 RUN_DOSE_FACTOR = 2.5  # recorded runs are made at a higher dose (DSA multiplies it 2.3 to 4.3 times)
+# What automatic exposure makes of an adult: through the side there is more of them.
+AUTOMATIC_KV_MA = {"lateral": (88.0, 3.6)}
+OTHERWISE_KV_MA = (75.0, 3.0)
 PULSE_MS = 10.0
 FLUORO_PULSES_PER_S = 8.0
 BREATH_PERIOD_S = 4.6
@@ -44,7 +47,7 @@ class Fluoroscope:
     """Makes images of one patient after the other.
 
     `transfer_syntax`: a key of TRANSFER_SYNTAXES. `photometric`: MONOCHROME1 or MONOCHROME2. `matrix`: rows and
-    columns of an image. `drift_ppm`: how much faster than UTC its clock runs.
+    columns of an image. `drift_ppm`: how much faster than UTC its clock runs. `target`: where the needle goes.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Fluoroscope:
         transfer_syntax: str = "explicit",
         photometric: str = "MONOCHROME2",
         frame_time_vector: bool = False,
+        target: Target = "interlaminar",
     ) -> None:
         if transfer_syntax not in TRANSFER_SYNTAXES:
             raise ValueError(f"transfer_syntax {transfer_syntax!r}: one of {', '.join(TRANSFER_SYNTAXES)}")
@@ -72,7 +76,8 @@ class Fluoroscope:
         self._offset_s, self._drift_ppm = clock_offset_s, drift_ppm
         self._started_s = time.monotonic()
         self._jitter = random.Random(seed)
-        self._phantom = Phantom(seed, matrix=matrix)
+        self._phantom = Phantom(seed, matrix=matrix, target=target)
+        self._centre_mm = CENTRE_MM.get(target)
         self._procedure = study
         self._frames = 0
         self._view = VIEWS["ap"]
@@ -80,7 +85,7 @@ class Fluoroscope:
         self._disguise: tuple[Identity, int] | None = None
         """Under which identity the next so many objects leave."""
 
-    async def do(self, action: str, **params: Any) -> None:
+    async def do(self, action: str, /, **params: Any) -> None:
         """Do what a script asks. ValueError names what can be done."""
         method = self.ACTIONS.get(action)
         if method is None:
@@ -91,8 +96,8 @@ class Fluoroscope:
         self,
         view: str = "ap",
         *,
-        kv: float = 75.0,
-        ma: float = 3.0,
+        kv: float | None = None,
+        ma: float | None = None,
         fluoro_s: float = 1.0,
         needle_depth_mm: float | None = None,
         contrast_ml: float = 0.0,
@@ -104,10 +109,11 @@ class Fluoroscope:
         collimator: str = "ROUND",
         comment: str = "",
     ) -> None:
-        """Fluoroscopy of `fluoro_s`, whose last image is kept."""
-        technique = Technique(kv, ma, 4, iris, collimator)  # type: ignore[arg-type]
+        """Fluoroscopy of `fluoro_s`, whose last image is kept. `kv`, `ma`: where automatic exposure is overruled."""
+        automatic_kv, automatic_ma = AUTOMATIC_KV_MA.get(view, OTHERWISE_KV_MA)
+        technique = Technique(kv or automatic_kv, ma or automatic_ma, 4, iris, collimator)  # type: ignore[arg-type]
         scene = Scene(needle_depth_mm, contrast_ml, injectate_ml, contrast_age_s, pattern, self._breath())
-        self._view = _view(view)
+        self._view = self._seen(view)
         await self._expose(fluoro_s, technique, FLUORO_PULSES_PER_S)
         frames = await asyncio.to_thread(self._render, self._view, [scene], technique)
         await self._store(kind, technique, [0.0], frames, comment or view)
@@ -140,7 +146,7 @@ class Fluoroscope:
             Scene(needle_depth_mm, float(volume), pattern=pattern, breath=at)
             for volume, at in zip(volumes, breath, strict=True)
         ]
-        self._view = _view(view)
+        self._view = self._seen(view)
         taken = self.device_now()
         await self._expose(frames / fps, technique, fps, recorded=True)
         pixels = await asyncio.to_thread(self._render, self._view, scenes, technique)
@@ -180,6 +186,13 @@ class Fluoroscope:
         if self._open is None:
             self._open = Case(self.identity, Study.begin(self.device_now(), self._procedure))
         return self._open
+
+    def _seen(self, name: str) -> View:
+        """The view of that name, of what is treated."""
+        if name not in VIEWS:
+            raise ValueError(f"no view {name!r}; one of {', '.join(VIEWS)}")
+        view = VIEWS[name]
+        return view if self._centre_mm is None else view._replace(centre_mm=self._centre_mm)
 
     def _begin_exposure(self) -> None:
         """The pedal goes down; a hook for what the C-arm does at the first exposure."""
@@ -260,9 +273,3 @@ class Fluoroscope:
         "set_clock": set_clock,
         "wrong_patient": wrong_patient,
     }
-
-
-def _view(name: str) -> View:
-    if name not in VIEWS:
-        raise ValueError(f"no view {name!r}; one of {', '.join(VIEWS)}")
-    return VIEWS[name]

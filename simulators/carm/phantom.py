@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -50,6 +51,9 @@ _VIEWS_KEPT = 6
 _FOCAL_SPOT_MM = 0.3  # blur of bone edges, at the patient
 
 
+Target = Literal["interlaminar", "foramen", "sacral_canal"]
+
+
 class View(NamedTuple):
     """Where the C-arm stands. Angles as DICOM positioner angles of the C-arm itself, degrees; centre in mm."""
 
@@ -64,6 +68,10 @@ VIEWS = {
     "oblique_right": View(-28.0, -4.0),
     "lateral": View(90.0, 0.0),
 }
+
+
+CENTRE_MM: dict[Target, tuple[float, float, float]] = {"sacral_canal": (0.0, 44.0, -68.0)}
+"""Where the C-arm is moved to for a target that is not in the middle of VIEWS."""
 
 
 class Scene(NamedTuple):
@@ -87,39 +95,65 @@ class Technique(NamedTuple):
     collimator: Literal["ROUND", "RECTANGULAR"] = "ROUND"
 
 
-def skin_to_target_mm() -> float:
-    """Needle depth at which its tip is in the epidural space."""
-    entry, target = needle_path()
-    return float(np.linalg.norm(target - entry))
+def skin_to_target_mm(target: Target = "interlaminar") -> float:
+    """Needle depth at which its tip is where it should be."""
+    entry, tip = needle_path(target)
+    return float(np.linalg.norm(tip - entry))
 
 
-def needle_path() -> tuple[Array, Array]:
-    """Entry at the skin and target: the back of the canal at L4/5, in the interlaminar window, a little paramedian."""
-    frames = spine_frames()
-    middle = (frames["L4"].at(0, 0, -19) + frames["L5"].at(0, 0, 19)) / 2
-    target = middle + np.array([-1.5, 34.5, -5.0])
-    away = np.array([-0.10, 0.93, -0.35])  # up from below, as the window opens to the tail
+def needle_path(target: Target = "interlaminar") -> tuple[Array, Array]:
+    """Entry at the skin, and where the tip is to be."""
+    tip, away = _AIMS[target]()
     away /= np.linalg.norm(away)
     a, b = TRUNK_MM
     form = np.array([1 / a**2, 1 / b**2])
     square = float((away[:2] ** 2) @ form)
-    mixed = float((target[:2] * away[:2]) @ form)
-    rest = float((target[:2] ** 2) @ form) - 1.0
+    mixed = float((tip[:2] * away[:2]) @ form)
+    rest = float((tip[:2] ** 2) @ form) - 1.0
     distance = (-mixed + math.sqrt(mixed * mixed - square * rest)) / square
-    return target + away * distance, target
+    return tip + away * distance, tip
+
+
+def _interlaminar() -> tuple[Array, Array]:
+    """The back of the canal at L4/5, in the interlaminar window, a little paramedian; up from below, as it opens."""
+    frames = spine_frames()
+    middle = (frames["L4"].at(0, 0, -19) + frames["L5"].at(0, 0, 19)) / 2
+    return middle + np.array([-1.5, 34.5, -5.0]), np.array([-0.10, 0.93, -0.35])
+
+
+def _foramen() -> tuple[Array, Array]:
+    """Under the left pedicle of L5, down the beam of the oblique view."""
+    view = VIEWS["oblique"]
+    across, along = math.radians(view.primary_deg), math.radians(view.secondary_deg)
+    away = np.array([math.sin(across), math.cos(across), math.sin(along)])
+    return spine_frames()["L5"].at(16.0, 20.0, -8.0), away
+
+
+def _sacral_canal() -> tuple[Array, Array]:
+    """Behind S2, from the hiatus upwards."""
+    sacrum = spine_frames()["S1"]
+    return sacrum.at(0.0, 20.0, -45.0), sacrum.axes @ np.array([0.0, 0.3, -0.95])
+
+
+_AIMS: Mapping[Target, Callable[[], tuple[Array, Array]]] = {
+    "interlaminar": _interlaminar,
+    "foramen": _foramen,
+    "sacral_canal": _sacral_canal,
+}
+"""Where the tip is to be, and the direction from there to the skin."""
 
 
 class Phantom:
-    """One patient under one C-arm."""
+    """One patient under one C-arm, and a needle on its way to `target`."""
 
-    def __init__(self, seed: int, *, matrix: int = 512) -> None:
-        self._seed, self.matrix = seed, matrix
+    def __init__(self, seed: int, *, matrix: int = 512, target: Target = "interlaminar") -> None:
+        self._seed, self.matrix, self._target = seed, matrix, target
         rng = np.random.default_rng([seed, 1])
         self._bones, self._tissue, self._gas = spine(), soft_tissue(), bowel_gas(rng)
-        _, target = needle_path()
+        _, tip = needle_path(target)
         self._clouds = {
-            "epidural": contrast.epidural_cloud(np.random.default_rng([seed, 2]), target),
-            "vascular": contrast.vascular_cloud(np.random.default_rng([seed, 3]), target),
+            "epidural": contrast.epidural_cloud(np.random.default_rng([seed, 2]), tip),
+            "vascular": contrast.vascular_cloud(np.random.default_rng([seed, 3]), tip),
         }
         self._kept: dict[View, tuple[Array, Array, float]] = {}
 
@@ -137,7 +171,7 @@ class Phantom:
         log: Array = _shifted(still, 1.2 * scene.breath / beam.pixel_at_centre_mm())
         log += _shifted(moving, 7.0 * scene.breath / beam.pixel_at_centre_mm())
         if scene.needle_depth_mm is not None:
-            add_line_integrals(log, beam, needle(scene.needle_depth_mm), fine=3)
+            add_line_integrals(log, beam, needle(scene.needle_depth_mm, self._target), fine=3)
         fade = contrast.EPIDURAL_FADE_S if scene.pattern == "epidural" else contrast.VASCULAR_FADE_S
         shown = contrast.line_integrals(
             beam, self._clouds[scene.pattern], scene.contrast_ml, diluted_by_ml=scene.injectate_ml
@@ -196,10 +230,10 @@ class Phantom:
         return np.asarray(np.clip((technique.iris - distance) / 0.012 + 0.5, 0.0, 1.0), dtype=np.float64)
 
 
-def needle(depth_mm: float) -> list[Solid]:
+def needle(depth_mm: float, target: Target = "interlaminar") -> list[Solid]:
     """A needle whose tip is `depth_mm` under the skin on its way to the target, with its hub."""
-    entry, target = needle_path()
-    along = (target - entry) / np.linalg.norm(target - entry)
+    entry, aim = needle_path(target)
+    along = (aim - entry) / np.linalg.norm(aim - entry)
     tip = entry + along * depth_mm
     side = np.cross(along, [1.0, 0.0, 0.0])
     side /= np.linalg.norm(side)

@@ -17,7 +17,9 @@ from esi_room.carm import CarmService, CarmSettings, Limits, PeerRule, Preview
 from esi_room.carm.identity import differences
 from esi_room.clock import SystemClock
 from esi_room.events import Entry
+from esi_room.procedure import rules
 from esi_room.procedure.desk import Desk
+from esi_room.procedure.observer import Observer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
 
@@ -47,6 +49,10 @@ class Room:
     def entries(self, kind: str) -> list[Any]:
         """`data` of the entries of this type, all records."""
         return [msgspec.json.decode(entry.data) for entry in self.lines() if entry.type == kind]
+
+    def alerts(self) -> list[Any]:
+        """Those that the C-arm's side raised, and not the rules of the procedure."""
+        return [alert for alert in self.entries("alert.raised") if alert["rule"].startswith("carm.")]
 
     def lines(self) -> list[Entry]:
         out = []
@@ -90,7 +96,7 @@ async def opened(root: Path, *, listening: bool = True, **limits: Any) -> AsyncI
     )
     previews: list[Preview] = []
     async with Journal.open(root, clock, Identity(room="test")) as journal:
-        desk = Desk(journal, clock, differs=differences)
+        desk = Desk(journal, clock, Observer(journal, clock, rules.load()), differs=differences)
         await desk.resume()
         service = CarmService(settings, journal, clock, on_preview=previews.append, cases=desk)
         desk.use_worklist(service.orders)

@@ -203,7 +203,7 @@ async def test_a_procedure_that_the_c_arm_forgot_to_end_takes_no_other_patient(r
     assert [(each["outcome"], each["reason"]) for each in ended] == [
         ("discontinued", "the step of another patient began")
     ]
-    assert room.entries("alert.raised") == []
+    assert room.alerts() == []
 
 
 async def test_what_the_staff_attend_to_is_not_ended_by_another_patients_step(room, carm, mpps):
@@ -213,7 +213,7 @@ async def test_what_the_staff_attend_to_is_not_ended_by_another_patients_step(ro
     await carm.create(mpps.created(PatientName="Doe^Jane", PatientID="12"), generate_uid())
     await room.journal.settled()
     assert room.journal.record == case
-    assert [alert["rule"] for alert in room.entries("alert.raised")] == ["carm.identity_mismatch"]
+    assert [alert["rule"] for alert in room.alerts()] == ["carm.identity_mismatch"]
 
 
 async def test_a_step_that_was_altered_is_found_and_one_that_was_erased_breaks_nothing(room, carm, mpps):

@@ -54,7 +54,7 @@ async def test_a_step_of_another_patient_than_its_order_is_taken_marked_and_told
     alert = await room.entry("alert.raised", rule="carm.identity_mismatch")
     assert alert["severity"] == "critical" and "PatientID" in alert["text"]
     await carm.set(mpps.ended(PatientID="9999"), uid)
-    assert len(room.entries("alert.raised")) == 1
+    assert len(room.alerts()) == 1
 
 
 async def test_an_image_of_another_patient_is_kept_marked_and_told_once(room, scu, mpps):
@@ -69,7 +69,7 @@ async def test_an_image_of_another_patient_is_kept_marked_and_told_once(room, sc
     assert said == ["match", "mismatch", "mismatch", "mismatch", "unknown"]
     assert room.entries("carm.image")[1]["identity_differs"] == ["PatientID", "PatientName"]
     await room.journal.settled()
-    alerts = room.entries("alert.raised")
+    alerts = room.alerts()
     assert [alert["severity"] for alert in alerts] == ["critical", "high"]
     patient = r"Doe|Jane|Mustermann|(?<![0-9a-f])4711(?![0-9a-f])"  # the number alone may be in a UID
     assert not re.search(patient, json.dumps(alerts))
@@ -85,7 +85,7 @@ async def test_the_alert_is_not_raised_again_after_a_restart(open_room, scu, mpp
         await scu.store(room.port, scu.picture(**wrong))
         await room.journal.settled()
         assert len(room.entries("carm.image")) == 2
-        assert len(room.entries("alert.raised")) == 1
+        assert len(room.alerts()) == 1
 
 
 async def test_two_patients_in_one_procedure_that_names_none(room, scu, mpps):

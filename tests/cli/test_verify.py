@@ -11,7 +11,10 @@ from click.testing import CliRunner
 
 from esi_room.cli import main, verify
 from esi_room.clock import ManualClock
+from esi_room.commands import Amend
 from esi_room.events import ClinicalNote, Event, ProcedureStarted
+from esi_room.procedure.amending import Amending
+from esi_room.record.amendments import amendments_path
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
 
@@ -46,6 +49,27 @@ def test_a_room_that_holds(data):
     assert status == 0
     assert said.count("holds") == 3
     assert "All 3 record(s) hold" in said
+
+
+def test_amendments_are_counted_and_held_to_what_the_room_says_of_them(data):
+    record = records(data)[1]
+    asyncio.run(_amend(data, record))
+    status, said = call("verify", data)
+    assert (status, said.count("0 wire lines, 1 amendments")) == (0, 1)
+    status, said = call("verify", data / "records" / record, "--json")
+    assert (status, json.loads(said)["amendments"]) == (0, 1)
+    amendments_path(data, record).unlink()
+    for path in (data, data / "records" / record):
+        status, said = call("verify", path)
+        assert status == 1
+        assert f"{amendments_path(data, record)}:2: the amendment that line" in said.replace("\n", "")
+
+
+async def _amend(root: Path, record: str) -> None:
+    clock = ManualClock(wall_ns=1_800_000_000 * 10**9)
+    async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
+        note = Amend(id="1", actor="A", client="c", record=record, form="note", fields={"text": "late"})
+        await Amending(journal, clock).amend(note)
 
 
 def test_a_broken_room_names_file_line_and_reason_and_exits_1(data):

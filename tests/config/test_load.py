@@ -74,7 +74,7 @@ def test_the_settings_that_the_example_comments_out_are_right_too(tmp_path: Path
     text = text.replace('url = "embedded"', 'url = "mqtts://broker:8883"')
     text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_listen", "\n#websocket_listen")
     text = text.replace("\npassword_env", "\n#password_env")
-    for name in ("mqtt.password", "broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem"):
+    for name in ("mqtt.password", "broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem", "rules.toml"):
         (tmp_path / name).touch()
     (tmp_path / "room.toml").write_text(text)
     config = load(tmp_path / "room.toml")
@@ -238,7 +238,6 @@ WRONG = {
         '(did you mean "poll_s"?)',
     ),
     "SOP class": (CARM + 'private_sop_classes = ["GE"]\n', 9, 'carm.private_sop_classes = "GE" is no UID'),
-    "dose level": (CARM + "dose.fluoro_time_s = -1\n", 9, "carm.dose.fluoro_time_s = -1 is not allowed"),
     "limit": (GOOD + '[carm]\nae_title = "A"\nlimits.associations = 0\n', 9, "associations = 0 is not allowed"),
     "same id": (GOOD + DEVICE + DEVICE.replace("ttyS0", "ttyS1"), 12, 'device.id = "spo2" stands in another'),
     "same port of two devices": (GOOD + DEVICE + DEVICE.replace("spo2", "b"), 14, "stands in another [[device]]"),

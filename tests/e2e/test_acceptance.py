@@ -327,8 +327,10 @@ def test_the_display_gets_every_line_of_a_procedure(make_room: Make, make_broker
     published_equals_journal(room, display)
     assert [e.type for e in room.entries() if e.type.startswith("procedure.")] == [
         "procedure.started",
+        "procedure.rules",
         "procedure.phase",
         "procedure.ended",
+        "procedure.completeness",
     ]
     assert not re.search(
         rb"DOE|(?<![0-9a-f])4711(?![0-9a-f])", b"".join(room.journal())

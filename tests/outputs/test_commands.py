@@ -14,7 +14,10 @@ from esi_room.errors import CommandRefused, RecordFull
 from esi_room.events import ClinicalNote, OperatorCommand
 from esi_room.outputs.commands import BACKFILL_LINES, Commands, Looked
 from esi_room.outputs.messages import FrameFound
+from esi_room.record.amendments import Amendments, amendments_path
+from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal, Receipt
+from esi_room.record.reader import journal_path
 
 
 class Room:
@@ -87,7 +90,7 @@ async def test_what_was_refused_changed_nothing_and_may_be_asked_again(room: Roo
         (b'{"id":"1","actor":"a","client":"a/b"}', "unknown", "client may hold"),
         (b'{"id":"1","actor":"a","client":"+"}', "unknown", "client may hold"),
         (b'{"id":"1","actor":"a","client":"c","txt":"x","text":"y"}', "c", "did you mean text"),
-        (b'{"id":"1","actor":"a","client":"c","text":5}', "c", "Expected `str`, got `int`"),
+        (b'{"id":"1","actor":"a","client":"c","text":5}', "c", "text does not fit: a text that is not blank"),
         (b'{"id":"1","actor":"a","client":"c"}', "c", "missing required field `text`"),
     ],
 )
@@ -135,6 +138,64 @@ async def test_backfill_keeps_to_its_bounds(room: Room, from_seq: int, to_seq: i
     answer = await room.commands.answer("backfill", _backfill("1", room.journal.record, from_seq, to_seq))
     assert [line.seq for line in answer.lines] == expected
     assert answer.reply.next is None
+
+
+@pytest.fixture
+async def amended(journal: Journal) -> tuple[str, list[bytes]]:
+    """A sealed record of many lines with its amendments, and all its lines; the room has gone on."""
+    record = await journal.switch("procedure", "test")
+    for value in range(7):
+        journal.append(pulse(value))
+    await journal.switch("standby", "over")
+    for number in range(5):
+        asked = OperatorCommand(id=str(number), name="amend", actor="A", client="c")
+        said = ClinicalNote(text=f"late {number}", actor="A")
+        Amendments(journal.root, Disk()).add(record, event(asked, "room"), event(said, "room"))
+    return record, [
+        line
+        for path in (journal_path(journal.root, record), amendments_path(journal.root, record))
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4, 9, 10, 500])
+async def test_backfill_gives_a_sealed_record_with_its_amendments(room, amended, monkeypatch, at_once) -> None:
+    monkeypatch.setattr("esi_room.outputs.commands.BACKFILL_LINES", at_once)
+    record, whole = amended
+    got: list[bytes] = []
+    at: Any = {"record": record, "seq": 0}
+    while at is not None and at["record"] == record:
+        answer = await room.commands.answer("backfill", _backfill(str(len(got)), record, at["seq"]))
+        assert 0 < len(answer.lines) <= at_once
+        got += [line.octets for line in answer.lines]
+        assert [line.seq for line in answer.lines] == list(range(at["seq"], at["seq"] + len(answer.lines)))
+        at = msgspec.to_builtins(answer.reply.next)
+    assert got == whole
+    assert at == {"record": room.journal.record, "seq": 0}
+
+
+@pytest.mark.parametrize(
+    ("from_seq", "to_seq", "expected", "more"),
+    [
+        (9, 9, [9], False),
+        (8, 10, [8, 9, 10], False),
+        (12, None, [12, 13, 14, 15, 16, 17, 18], True),
+        (18, None, [18], True),
+        (18, 30, [18], False),
+        (19, None, [], True),
+        (7, 3, [], False),
+    ],
+)
+async def test_backfill_of_amendments_keeps_to_its_bounds(room, amended, from_seq, to_seq, expected, more) -> None:
+    answer = await room.commands.answer("backfill", _backfill("1", amended[0], from_seq, to_seq))
+    assert answer.reply.ok
+    assert [line.seq for line in answer.lines] == expected
+    assert (answer.reply.next is not None) == more
+
+
+async def test_backfill_beyond_the_last_amendment_is_answered(room, amended) -> None:
+    answer = await room.commands.answer("backfill", _backfill("1", amended[0], 20))
+    assert (answer.reply.ok, f"record {amended[0]} has no line 20" in answer.reply.message) == (False, True)
 
 
 @pytest.mark.parametrize("record", ["../../etc", "20200101T000000Z-abcd", "", 7])

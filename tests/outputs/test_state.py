@@ -24,8 +24,13 @@ from esi_room.events import (
     Entry,
     InstanceRef,
     IrradiationEvent,
+    Lack,
     Payload,
+    Plan,
+    ProcedureCompleteness,
+    ProcedureEnded,
     ProcedurePhase,
+    ProcedureRules,
     ProcedureStarted,
     PumpAlarm,
     PumpStatus,
@@ -272,7 +277,7 @@ def test_dose_of_another_record_is_no_run_of_this_one() -> None:
 
 def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
     projection = Projection()
-    name = "carm-dose-fluoro_time_s"
+    name = "R16-fluoro_time_s"
     assert projection.apply(entry(alert(AlertRaised, name))) == {"state/alerts", "state/dose"}
     projection.apply(entry(alert(AlertCleared, name)))
     assert snap(projection, "alerts").alerts == ()
@@ -396,3 +401,53 @@ def test_whatever_comes_no_old_value_is_fresh(steps: list[tuple[Payload, float, 
         for value in aged:
             age_s = now_s - (parse_rfc3339(value.observed_at) - START_NS) / NS
             assert value.stale or age_s < value.stale_after_s + 1e-5
+
+
+COMPLETENESS = ProcedureCompleteness(
+    lacks=(Lack(item="evaluation.consent", phase="evaluation", text="consent"),),
+    not_assessable={"R10": "no NIBP source"},
+    syringes=(),
+    deviations=("R2",),
+    complete=False,
+)
+
+
+def test_what_the_record_lacks_stays_to_be_seen_after_its_end() -> None:
+    state = Projection()
+    state.apply(entry(opened("procedure")))
+    state.apply(entry(ProcedureStarted(procedure="ESI", origin="staff", plan=Plan(side="left", levels=("L4/5",)))))
+    state.apply(entry(ProcedureRules(version="7", sha256="0" * 64, rules={})))
+    state.apply(entry(ProcedureEnded(outcome="unknown", origin="room"), 8, at_s=60))
+    state.apply(entry(COMPLETENESS, 9, at_s=60))
+    said = snap(state, "procedure")
+    assert (said.plan.side, said.rules, said.completeness.seq) == ("left", "7", 9)
+    state.apply(entry(opened("standby"), 0, at_s=61))
+    said = snap(state, "procedure")
+    assert (said.plan, said.rules, said.procedure, said.outcome) == (None, None, None, None)
+    assert (said.completeness.outcome, said.completeness.ended_at) == ("unknown", rfc3339(START_NS + 60 * NS))
+    assert [lack.item for lack in said.completeness.lacks] == ["evaluation.consent"]
+
+
+def test_a_hinted_phase_that_the_staff_confirm_began_when_it_began() -> None:
+    state = Projection()
+    hint = ProcedurePhase(phase="guidance", previous=None, origin="carm", reason="the first image", fact=3)
+    state.apply(entry(hint))
+    said = ProcedurePhase(phase="guidance", previous="guidance", origin="staff", reason=None, actor="Dr. A")
+    state.apply(entry(said, 1, at_s=30))
+    (phase,) = snap(state, "procedure").phases
+    assert (phase.origin, phase.since) == ("staff", rfc3339(START_NS))
+
+
+def test_an_alert_that_was_overridden_says_by_whom_why_and_where_its_rule_comes_from() -> None:
+    state = Projection()
+    raised = msgspec.structs.replace(alert(AlertRaised, "R4"), source_text="Rathmell 2015")
+    state.apply(entry(raised))
+    overridden = {"actor": "Dr. A", "reason": "no other steroid", "overridden": True}
+    state.apply(entry(msgspec.structs.replace(alert(AlertAcknowledged, "R4"), **overridden), 1))
+    (said,) = snap(state, "alerts").alerts
+    assert (said.actor, said.reason, said.overridden, said.source) == (
+        "Dr. A",
+        "no other steroid",
+        True,
+        "Rathmell 2015",
+    )

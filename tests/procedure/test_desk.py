@@ -7,12 +7,15 @@ import hashlib
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from esi_room.clock import ManualClock
-from esi_room.commands import End, EnterPhase, Identity, Note, Start
+from esi_room.commands import COMMANDS, End, EnterPhase, Identity, Note, Start
 from esi_room.errors import CommandRefused
+from esi_room.procedure import rules
 from esi_room.procedure.desk import Desk
+from esi_room.procedure.observer import Observer
 from esi_room.record import journal as journal_module
 from esi_room.record.journal import Journal
 from esi_room.record.reader import journal_path, records
@@ -33,7 +36,7 @@ async def room(tmp_path: Path):
     clock = ManualClock()
     published: list[bytes | None] = []
     async with Journal.open(tmp_path, clock, journal_module.Identity(room="esi-1")) as journal:
-        desk = Desk(journal, clock)
+        desk = Desk(journal, clock, Observer(journal, clock, rules.load()))
         desk.tell_identity(published.append)
         await desk.resume()
         yield tmp_path, journal, desk, published
@@ -45,16 +48,19 @@ async def test_a_whole_procedure_is_one_sealed_record(room):
     case = journal.record
     for phase in ("evaluation", "preparation", "guidance", "injection", "recovery"):
         await desk.enter(EnterPhase(**WHO, phase=phase))
-    await desk.note(Note(**WHO, text="tolerated well"))
+    await desk.say(Note(**WHO, text="tolerated well"))
     receipt = await desk.end(End(**WHO))
     assert (receipt.record, journal.kind) == (case, "standby")
-    types = [e["type"] for e in entries(root, case) if e["type"] != "operator.command"]
+    alerts = {"alert.raised", "alert.cleared"}
+    types = [e["type"] for e in entries(root, case) if e["type"] not in {"operator.command", *alerts}]
     assert types == [
         "record.opened",
         "procedure.started",
+        "procedure.rules",
         *["procedure.phase"] * 5,
         "clinical.note",
         "procedure.ended",
+        "procedure.completeness",
         "record.sealed",
     ]
     assert all(r.ok for r in verify_room(root))
@@ -77,7 +83,7 @@ async def test_what_cannot_be_now_is_refused_with_words_and_leaves_nothing(room)
         await desk.enter(EnterPhase(**WHO, phase="injection"))
     await desk.enter(EnterPhase(**WHO, phase="guidance", reason="needle repositioned"))
     assert before <= 1
-    assert len(entries(root, journal.record)) == 1 + 3 * 2
+    assert sum(e["type"] == "operator.command" for e in entries(root, journal.record)) == 3
 
 
 async def test_identity_is_in_its_file_and_nowhere_else(room):
@@ -113,7 +119,7 @@ async def test_a_command_cut_short_by_a_crash_can_be_finished(tmp_path, cut_afte
         return Journal.open(tmp_path, clock, journal_module.Identity(room="esi-1"))
 
     async with opened() as journal:
-        desk = Desk(journal, clock)
+        desk = Desk(journal, clock, Observer(journal, clock, rules.load()))
         await desk.resume()
         await desk.start(Start(**WHO))
         case = journal.record
@@ -125,7 +131,7 @@ async def test_a_command_cut_short_by_a_crash_can_be_finished(tmp_path, cut_afte
     kept = next(n for n, line in enumerate(lines) if cut_after.encode() in line) + 1
     journal_path(tmp_path, case).write_bytes(b"".join(lines[:kept]))
     async with opened() as journal:
-        desk = Desk(journal, clock)
+        desk = Desk(journal, clock, Observer(journal, clock, rules.load()))
         await desk.resume()
         if cut_after == "procedure.ended":
             assert (journal.kind, journal.record > case) == ("standby", True)
@@ -133,3 +139,70 @@ async def test_a_command_cut_short_by_a_crash_can_be_finished(tmp_path, cut_afte
             receipt = await desk.start(Start(**WHO))
             assert receipt.record == case
     assert all(r.ok for r in verify_room(tmp_path))
+
+
+async def test_a_text_that_names_the_patient_is_refused_and_a_colleague_of_that_name_is_not(room):
+    root, journal, desk, _ = room
+    await desk.start(Start(**WHO, identity=Identity(name=NAME, id="4711", birth_date="1960-02-03")))
+    with pytest.raises(CommandRefused, match="text holds the patient's name"):
+        await desk.say(Note(**WHO, text="Frau Mustermann is comfortable"))
+    witnessed = {**WHO, "syringe": "A", "components": [{"drug": "water", "volume_ml": 2}], "drawn_up_by": "Erika Nurse"}
+    await desk.say(msgspec.convert(witnessed, COMMANDS["drawn_up"]))
+    assert b"Mustermann" not in journal_path(root, journal.record).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "words"), [("2026-02-30T10:00:00Z", "day is out of range"), ("2033-01-01T10:00:00Z", "in the future")]
+)
+async def test_a_moment_that_cannot_have_been_is_refused(room, at, words):
+    *_, desk, _ = room
+    with pytest.raises(CommandRefused, match=words):
+        await desk.say(Note(**WHO, text="late", at=at))
+
+
+async def test_a_form_said_later_stands_at_the_time_when_it_happened(room):
+    root, journal, desk, _ = room
+    await desk.start(Start(**WHO))
+    await desk.say(msgspec.convert({**WHO, "given": True, "at": "2023-11-14T20:00:00Z"}, COMMANDS["consent"]))
+    said = next(e for e in entries(root, journal.record) if e["type"] == "clinical.consent")
+    assert said["time"] == "2023-11-14T20:00:00.000000Z" < said["received"]
+    assert said["data"]["code"] == "DCM 122004"
+
+
+async def test_what_was_meant_for_one_record_does_not_go_into_the_next(room):
+    _, journal, desk, _ = room
+    await desk.start(Start(**WHO))
+    case = journal.record
+    await desk.end(End(**WHO))
+    await desk.start(Start(**WHO))
+    with pytest.raises(CommandRefused, match=f"record {case} is not open: say it with `amend`"):
+        await desk.say(Note(**WHO, text="of the patient before", record=case))
+
+
+async def test_every_form_but_a_note_needs_a_procedure(room):
+    *_, desk, _ = room
+    with pytest.raises(CommandRefused, match="send `start` first"):
+        await desk.say(msgspec.convert({**WHO, "given": True}, COMMANDS["consent"]))
+    await desk.say(Note(**WHO, text="room cleaned"))
+
+
+async def test_everything_wrong_with_a_form_is_said_at_once(room):
+    *_, desk, _ = room
+    await desk.start(Start(**WHO))
+    wrong = {"given": True, "component": {"drug": "lidocaine", "volume_ml": 2, "dose": 3}}
+    with pytest.raises(CommandRefused) as refusal:
+        await desk.say(msgspec.convert({**WHO, **wrong}, COMMANDS["contrast"]))
+    assert "how it was watched" in str(refusal.value) and "no contrast agent" in str(refusal.value)
+    assert "dose and dose_unit go together" in str(refusal.value)
+
+
+async def test_two_consoles_say_the_same_at_the_same_time(room):
+    """The second is told what the first has said, and nothing stands there twice."""
+    root, journal, desk, _ = room
+    await desk.start(Start(**WHO))
+    filled = {"syringe": "A", "components": [{"drug": "water", "volume_ml": 2}]}
+    asked = [msgspec.convert({**WHO, "id": str(n), **filled}, COMMANDS["drawn_up"]) for n in range(5)]
+    answers = await asyncio.gather(*map(desk.say, asked), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, CommandRefused)]
+    assert len(refused) == 4 and all("was drawn up already" in str(answer) for answer in refused)
+    assert [e["type"] for e in entries(root, journal.record)].count("clinical.drawn_up") == 1

@@ -15,7 +15,9 @@ from esi_room.clock import ManualClock
 from esi_room.commands import End, EnterPhase, Identity, Note, Order, PlaceOrder, Start
 from esi_room.errors import CommandRefused
 from esi_room.events import CarmOrder, Event, OperatorCommand
+from esi_room.procedure import rules
 from esi_room.procedure.desk import Desk
+from esi_room.procedure.observer import Observer
 from esi_room.record import journal as journal_module
 from esi_room.record.journal import Journal
 from esi_room.record.reader import journal_path
@@ -59,7 +61,7 @@ class Room:
 async def opened(root: Path) -> AsyncIterator[Room]:
     clock = ManualClock()
     async with Journal.open(root, clock, journal_module.Identity(room="esi-1")) as journal:
-        desk = Desk(journal, clock, differs=differs)
+        desk = Desk(journal, clock, Observer(journal, clock, rules.load()), differs=differs)
         await desk.resume()
         yield Room(root, journal, desk)
         await journal.settled()
@@ -100,7 +102,7 @@ async def attend(room: Room, how: str) -> None:
         case "phase":
             await room.desk.enter(EnterPhase(**WHO, phase="injection"))
         case "note":
-            await room.desk.note(Note(**WHO, text="tolerated well"))
+            await room.desk.say(Note(**WHO, text="tolerated well"))
         case "start":
             await room.desk.start(Start(**WHO))
         case "order":  # placed by staff for another procedure: said in the record that happens to be open

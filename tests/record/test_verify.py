@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from esi_room.clock import ManualClock
-from esi_room.events import CarmImage, ClinicalNote, Event, ProcedureStarted
+from esi_room.events import CarmImage, ClinicalNote, Event, OperatorCommand, ProcedureStarted
+from esi_room.record.amendments import Amendments
+from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
-from esi_room.record.verify import record_ids, verify_record, verify_room
+from esi_room.record.verify import announced_after, record_ids, verify_record, verify_room
 
 IMAGE = b"\0" * 128 + b"DICM" + bytes(range(256)) * 4
 
@@ -53,6 +55,13 @@ async def _build(root: Path) -> None:
         await say(_image(image))
         await journal.switch("standby", "the case is over")
         await say(ClinicalNote(text="standby again", actor="a"))
+        for n in range(2):
+            asked = OperatorCommand(id=f"id-{n}", name="amend", actor="a", client="c")
+            late = ClinicalNote(text=f"amendment {n}", actor="a")
+            events = (Event(source="room", data=data, received=clock.now()) for data in (asked, late))
+            made = Amendments(root, Disk()).add(record_ids(root)[1], *events)
+            await say(asked)
+            await say(made.announcement)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +92,8 @@ def _edit(path: Path, change) -> None:
 
 def test_a_whole_room_verifies_and_is_counted(room):
     standby, case, _ = verify_room(room)
-    assert (case.kind, case.sealed, case.images, case.wire_lines) == ("procedure", True, 1, 8)
+    assert (case.kind, case.sealed, case.images, case.wire_lines, case.amendments) == ("procedure", True, 1, 8, 2)
+    assert not case.notes
     assert standby.sealed
     assert case.lines == 8
 
@@ -129,7 +139,8 @@ def test_names_the_first_bad_line_and_why(room, change, line, said):
 
 def test_the_last_line_of_a_record_is_held_by_the_next_record(room):
     _edit(_case(room) / "journal.jsonl", lambda ls: [*ls[:-1], ls[-1].replace(b"is over", b"is Over")])
-    assert "does not follow the room's record before it" in _problems(room)[0]
+    assert "does not follow the record's seal" in _problems(room)[0]
+    assert "does not follow the room's record before it" in _problems(room)[1]
 
 
 def test_a_record_taken_out_of_the_sequence(room):
@@ -166,6 +177,81 @@ def test_an_erased_identity_breaks_nothing_and_a_changed_one_is_found(room):
     reports = list(verify_room(room))
     assert all(r.ok for r in reports)
     assert any("erased" in note for note in reports[1].notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "said"),
+    [
+        (lambda ls: [ls[0].replace(b"id-0", b"id-9"), *ls[1:]], 2, "line 1 was altered"),
+        (lambda ls: [*ls[:3], ls[3].replace(b"amendment 1", b"amendment 9")], 4, "(clinical.note, seq 11) was altered"),
+        (lambda ls: [*ls[:2], *ls[3:]], 3, "wrong seq (expected 10, found 11)"),
+        (lambda ls: ls[2:], 1, "wrong seq (expected 8, found 10)"),
+        (lambda ls: ls[:3], 4, "(clinical.note, seq 11) is missing: it was cut off"),
+        (lambda ls: [*ls[:3], ls[3][:-9]], 4, "(clinical.note, seq 11) is missing: it was cut off"),
+        (lambda ls: [], 2, "(clinical.note, seq 9) is missing: it was cut off"),
+        (lambda ls: [*ls, b"not json\n"], 5, "not one JSON object"),
+        (lambda ls: [*ls, b"x" * 5000], 5, "too long"),
+    ],
+    ids=["byte", "last-line", "removed", "head-removed", "cut", "torn", "emptied", "garbage", "long"],
+)
+def test_amendments(room, monkeypatch, change, line, said):
+    monkeypatch.setattr("esi_room.record.verify.MAX_LINE_BYTES", 4096)
+    path = _case(room) / "amendments.jsonl"
+    _edit(path, change)
+    _, report, _ = verify_room(room)
+    assert said in str(report.problems[0])
+    assert (report.problems[0].file, report.problems[0].line) == (path, line)
+    alone = verify_record(_case(room), None, announced=announced_after(_case(room)), may_be_open=False)
+    assert alone.problems == report.problems
+
+
+@pytest.mark.parametrize("said", [b'{"record":7}', b'{"record":"%s","seq":"9"}', b'{"record":"%s","seq":-5}', b"[]"])
+def test_an_announcement_of_nothing(room, said):
+    """It is the room's last line, so the chain does not tell that it was altered."""
+    newest = room / "records" / record_ids(room)[-1] / "journal.jsonl"
+    said = said.replace(b"%s", record_ids(room)[1].encode())
+    _edit(newest, lambda ls: [*ls[:-1], ls[-1].split(b'"data":')[0] + b'"data":' + said + b"}\n"])
+    assert all("is missing" in problem for problem in _problems(room))
+
+
+def test_amendments_that_follow_another_seal(room):
+    path = _case(room) / "amendments.jsonl"
+    _edit(path, lambda ls: [json.dumps(json.loads(ls[0]) | {"prev": "0" * 64}).encode() + b"\n"])
+    assert "does not follow the record's seal" in _problems(room)[0]
+
+
+def test_amendments_without_a_seal(room):
+    newest = room / "records" / record_ids(room)[-1] / "amendments.jsonl"
+    newest.write_bytes(b"")
+    assert "no seal that amendments could follow" in _problems(room)[0]
+    newest.unlink()
+    path = _case(room) / "amendments.jsonl"
+    path.rename(room / "elsewhere")
+    assert "amendments.jsonl:2: the amendment that line 4 of" in _problems(room)[0]
+    path.symlink_to(room / "elsewhere")
+    assert "this is no file" in _problems(room)[0]
+
+
+@pytest.mark.parametrize("rest", [b'{"v":1,"rec', b"\0" * 500])
+def test_an_amendment_that_was_never_acknowledged_is_a_note(room, rest):
+    path = _case(room) / "amendments.jsonl"
+    path.write_bytes(path.read_bytes() + rest)
+    _, report, _ = verify_room(room)
+    assert report.ok
+    assert "its last line is not finished" in report.notes[0]
+    newest = room / "records" / record_ids(room)[-1] / "journal.jsonl"
+    _edit(newest, lambda ls: ls[:-2])
+    _, report, _ = verify_room(room)
+    assert report.ok
+    assert "no later entry names" in report.notes[1]
+
+
+def test_a_record_taken_out_of_its_room_says_that_its_last_amendments_were_not_checked(room, tmp_path):
+    taken = _case(room).rename(tmp_path / record_ids(room)[1])
+    assert announced_after(taken) is None
+    report = verify_record(taken, None)
+    assert report.ok
+    assert any("cut off at their end was not checked" in note for note in report.notes)
 
 
 def test_a_torn_line_is_no_fault_while_a_daemon_writes_there(room):
@@ -206,11 +292,15 @@ def test_any_single_byte_changed_anywhere_in_a_sealed_record_is_found(pristine, 
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(octets=st.binary(max_size=300), lines=st.lists(st.dictionaries(st.text(max_size=6), st.integers() | st.none())))
-def test_verify_never_falls_over(pristine, tmp_path, octets, lines):
+@given(
+    name=st.sampled_from(["journal.jsonl", "amendments.jsonl"]),
+    octets=st.binary(max_size=300),
+    lines=st.lists(st.dictionaries(st.text(max_size=6), st.integers() | st.none())),
+)
+def test_verify_never_falls_over(pristine, tmp_path, name, octets, lines):
     room = tmp_path / "room"
     shutil.rmtree(room, ignore_errors=True)
     shutil.copytree(pristine, room)
-    path = _case(room) / "journal.jsonl"
+    path = _case(room) / name
     path.write_bytes(octets + b"\n".join(json.dumps(line).encode() for line in lines) + b"\n")
     assert _problems(room)

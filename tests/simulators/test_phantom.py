@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simulators.carm.phantom import VIEWS, WHITE, Phantom, Scene, Technique, View, needle_path, skin_to_target_mm
+from simulators.carm.phantom import (
+    CENTRE_MM,
+    VIEWS,
+    WHITE,
+    Phantom,
+    Scene,
+    Target,
+    Technique,
+    View,
+    needle_path,
+    skin_to_target_mm,
+)
 from simulators.carm.solids import Beam
 
 QUIET = Technique(averaged=4000)  # hardly any noise: differences are the scene's
@@ -74,6 +85,22 @@ def test_the_needle_grows_with_depth(phantom: Phantom) -> None:
         nearest.append(np.min(np.hypot(found[:, 0] - row, found[:, 1] - column)))
     assert nearest == sorted(nearest, reverse=True)
     assert nearest[-1] < 3 and nearest[0] > 40
+
+
+@pytest.mark.parametrize(
+    ("target", "view", "length_mm"),
+    [("foramen", "oblique", (0, 6)), ("foramen", "ap", (30, 80)), ("sacral_canal", "ap", (50, 80))],
+)
+def test_the_needle_goes_to_other_places_too(target: Target, view: str, length_mm: tuple[float, float]) -> None:
+    """In the oblique view it goes to the foramen down the beam: a dot."""
+    phantom, turned = Phantom(7, matrix=256, target=target), VIEWS[view]
+    turned = turned._replace(centre_mm=CENTRE_MM.get(target, turned.centre_mm))
+    scene = Scene(needle_depth_mm=skin_to_target_mm(target))
+    frames = [phantom.frame(turned, seen, QUIET, 0).astype(np.float64) for seen in (Scene(), scene)]
+    _, tip = needle_path(target)
+    pixels = np.argwhere(darker(*frames))
+    far = np.hypot(*(pixels - np.array(beam(turned).pixel_of(tip))).T) * 0.58  # mm a pixel, at the patient
+    assert far.min() < 2 and length_mm[0] <= far.max() <= length_mm[1]
 
 
 def test_contrast_darkens_and_spreads_to_the_head_and_to_the_tail(phantom: Phantom) -> None:

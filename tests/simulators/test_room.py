@@ -210,13 +210,15 @@ def test_list() -> None:
     done = call("list")
     assert done.returncode == 0
     assert "lumbar_interlaminar" in done.stdout and "ge_dri" in done.stdout
+    [rule] = [line for line in done.stdout.splitlines() if line.startswith("rule_r18 ")]
+    assert "14:20" in rule and rule.endswith("→ R18")
     assert "wrong_patient" in done.stdout and "dose_report fault=comma" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "--scenario", "nothing", "--ports", "/tmp"], "one of carm_faults, lumbar_interlaminar, quick"),
+        (["run", "--scenario", "nothing", "--ports", "/tmp"], "one of carm_faults, caudal, cervical_interlaminar"),
         (["run", "--ports", "/tmp", "--carm", "here"], "HOST:PORT"),
         (["run", "--ports", "/tmp", "--faults", "gremlins=3"], "noise"),
         (["device", "toaster", "--port", "/tmp/x"], "toaster"),

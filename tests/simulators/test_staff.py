@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from simulators.carm.case import Identity
 from simulators.clock import ScenarioClock
-from simulators.staff import Staff
+from simulators.staff import Staff, dated
 from simulators.truth import TruthLog
 
 IDENTITY = Identity("DEMO^ESI", "SIM-4711", "19610412", "F")
@@ -226,9 +227,34 @@ async def test_an_absent_broker_is_waited_for_and_a_restarted_one_found_again(
     assert len(truth.of("staff", "offline")) <= 3  # an outage is a line, not a line a second
 
 
-async def test_unknown_commands_and_urls_are_named() -> None:
+def test_a_url_that_is_none_is_named() -> None:
     with pytest.raises(ValueError, match="mqtt://host:port"):
         Staff("http://x", "r", ScenarioClock(), TruthLog(), actor="a", identity=IDENTITY, procedure="p")
-    staff = Staff("mqtt://x", "r", ScenarioClock(), TruthLog(), actor="a", identity=IDENTITY, procedure="p")
-    with pytest.raises(ValueError, match="one of end, note, order, phase, start, withdraw_order"):
-        await staff.do("dance")
+
+
+async def test_any_command_with_its_fields_as_they_are(program: str, port: int, tmp_path: Path) -> None:
+    said = {"action": "placed", "components": [{"drug": "lidocaine", "volume_ml": 2.5}], "levels": ["L4/5"]}
+    with mosquitto(program, tmp_path, port):
+        async with recorder(port) as got, console(port) as (staff, _):
+            await asyncio.wait_for(staff.do("drawn_up", actor="Nurse B", **said), 10)
+            await asyncio.wait_for(staff.do("follow_up_plan", due="today+14", contact="phone"), 10)
+    (first, drawn_up), (_, plan) = got
+    assert first == "drawn_up" and drawn_up["actor"] == "Nurse B"
+    assert {key: drawn_up[key] for key in said} == said
+    assert plan["due"] == (datetime.now(UTC).date() + timedelta(days=14)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("today", "2026-03-01"),
+        ("today-1", "2026-02-28"),
+        ("today+366", "2027-03-02"),
+        ("today-3T20:00:00Z", "2026-02-26T20:00:00Z"),
+        ({"drugs": [{"last_dose": "today", "drug": "today or tomorrow"}]}, None),
+        (7, 7),
+    ],
+)
+def test_days_are_told_from_the_day_it_is(said: Any, sent: Any) -> None:
+    wanted = {"drugs": [{"last_dose": "2026-03-01", "drug": "today or tomorrow"}]} if sent is None else sent
+    assert dated(said, date(2026, 3, 1)) == wanted

@@ -5,8 +5,7 @@ headers     an image's header: what it says of dose
 ledger      one record's account: what each source said, and the total that follows
 account     one study in it, quantity by quantity
 homes       which record a late report belongs to
-levels      which alert levels the total exceeds
-desk        in the daemon: writes `carm.dose` and its alerts behind the entry of the object or step
+desk        in the daemon: writes `carm.dose` behind the entry of the object or step
 ---
 codes       the codes of dose reports
 item        in the listener: one content item of a structured report, whatever is wrong with it

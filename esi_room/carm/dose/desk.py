@@ -1,9 +1,9 @@
-"""Writes what is known of dose behind the entry that it comes from: `carm.dose`, and an alert for each level exceeded.
+"""Writes what is known of dose behind the entry that it comes from: `carm.dose`. What is too much, the rules say.
 
 Rules of this file:
 - Into the record that the object or step is in, in the same turn of the event loop: no other record can come between.
 - The ledger is the open record's. A record that opens begins a new one; after a restart it is made again from the
-  record's own entries, and so is what was raised.
+  record's own entries.
 - What came too late for its own record (an image by its time, a step by its beginning, a report by its study) has its
   entry, which names that record, and no part in this one's total.
 """
@@ -13,14 +13,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from esi_room.carm.dose import levels
 from esi_room.carm.dose.homes import Homes, is_report
 from esi_room.carm.dose.ledger import Ledger, Origin
-from esi_room.carm.scan import entries, payloads
-from esi_room.carm.settings import DoseLevels
+from esi_room.carm.scan import entries
 from esi_room.carm.shapes import DoseReport, Step
 from esi_room.clock import Clock
-from esi_room.events import AlertRaised, CarmDose, CarmImage, Event, Payload
+from esi_room.events import CarmDose, CarmImage, Event
 from esi_room.record.journal import Journal, Receipt
 
 SOURCE = "carm"
@@ -29,17 +27,16 @@ SOURCE = "carm"
 class DoseDesk:
     """The dose of the open record. `begin` once, before anything is received."""
 
-    def __init__(self, journal: Journal, clock: Clock, dose_levels: DoseLevels) -> None:
-        self._journal, self._clock, self._levels = journal, clock, dose_levels
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal, self._clock = journal, clock
         self._record: str | None = None
         self._ledger = Ledger()
-        self._raised: set[str] = set()
         self._homes = Homes()
 
     async def begin(self) -> None:
         """Take up the open record where it was left."""
         record = self._journal.record
-        self._ledger, self._raised = await asyncio.to_thread(_left, self._journal.root, record)
+        self._ledger = await asyncio.to_thread(_left, self._journal.root, record)
         self._homes = await asyncio.to_thread(Homes.of, self._journal.root)
         self._record = record
 
@@ -79,21 +76,13 @@ class DoseDesk:
 
     def _ledger_of(self, record: str) -> Ledger:
         if record != self._record:
-            self._record, self._ledger, self._raised = record, Ledger(), set()
+            self._record, self._ledger = record, Ledger()
         return self._ledger
 
     def _write(self, dose: CarmDose) -> Receipt:
-        receipt = self._append(dose)
-        for alert in levels.exceeded(self._levels, dose.total, self._raised, receipt.seq):
-            self._raised.add(alert.alert)
-            receipt = self._append(alert)
-        return receipt
-
-    def _append(self, payload: Payload) -> Receipt:
-        return self._journal.append(Event(source=SOURCE, data=payload, received=self._clock.now()))
+        return self._journal.append(Event(source=SOURCE, data=dose, received=self._clock.now()))
 
 
-def _left(root: Path, record: str) -> tuple[Ledger, set[str]]:
+def _left(root: Path, record: str) -> Ledger:
     """What the record says so far."""
-    raised = (alert.alert for _, alert in payloads(root, record, AlertRaised))
-    return Ledger.of(entries(root, record, CarmImage, CarmDose)), {n for n in raised if n.startswith(levels.PREFIX)}
+    return Ledger.of(entries(root, record, CarmImage, CarmDose))

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from esi_room.cli.demo import rules
 from esi_room.cli.demo.children import Child
 from esi_room.cli.demo.view import View
 from esi_room.errors import BrokerError, EsiRoomError
@@ -51,9 +52,8 @@ listen = "127.0.0.1:{mqtt}"
 ae_title = "ESI_ROOM"
 listen = "127.0.0.1:{dicom}"
 
-[carm.dose]
-fluoro_time_s = 120.0
-dap_cgy_cm2 = 1000.0
+[procedure]
+rules = "rules.toml"
 
 [[carm.peer]]
 ae_title = "STORESCU"
@@ -125,7 +125,7 @@ def _place(folder: Path) -> Place:
     return Place(folder.resolve(), _port(1883), _port(11112))
 
 
-def _write_configuration(place: Place, opened: dict[str, Any]) -> None:
+def _write_configuration(place: Place, opened: dict[str, Any], speed: float) -> None:
     """The room of this scenario's devices: a device's kind is its driver's name."""
     text = CONFIGURATION.format(path=place.configuration, mqtt=place.mqtt, dicom=place.dicom)
     for what in opened["devices"].values():
@@ -135,6 +135,7 @@ def _write_configuration(place: Place, opened: dict[str, Any]) -> None:
         if what["port"] is not None:
             text += f'\n[[device]]\nid = "{device}"\ndriver = "{what["kind"]}"\nport = "{what["port"]}"\n'
     place.configuration.write_text(text)
+    rules.write(place.folder / "rules.toml", speed)
 
 
 def _port(usual: int) -> int:
@@ -158,7 +159,7 @@ async def _play(console: Console, place: Place, *, scenario: str, speed: float, 
         simulators = await _start_simulators(place, scenario, speed, seed)
         children.push_async_callback(simulators.end)
         opened = await _opened(simulators)
-        _write_configuration(place, opened)
+        _write_configuration(place, opened, speed)
         _introduce(console, place, opened)
         daemon = await Child.start(
             "daemon", "esi_room.cli", "run", "--config", str(place.configuration), log=place.folder / "daemon.log"

@@ -12,6 +12,7 @@ Told = tuple[str, str]
 """Who, and what."""
 
 CGY_CM2_PER_GY_M2 = 1e6
+FORM_CHARS = 110  # of a form, that a line holds
 
 
 class Story:
@@ -36,8 +37,7 @@ class Story:
                 return _alarm(source, data)
             case "carm.dose":
                 return self._dose(data)
-        telling = _TELLING.get(kind)
-        return None if telling is None else telling(data)
+        return _entry(kind, data)
 
     def _state(self, source: str, data: dict[str, Any]) -> Told | None:
         again = self._states.get(source) == data["state"]
@@ -88,6 +88,13 @@ def number(value: float | None) -> str:
     if abs(value) >= 1000:
         return f"{value:g}"
     return f"{round(value, 1 if abs(value) >= 10 else 2):g}"
+
+
+def _entry(kind: str, data: dict[str, Any]) -> Told | None:
+    telling = _TELLING.get(kind)
+    if telling is None:
+        return ("staff", _form(kind, data)) if kind.startswith("clinical.") else None
+    return telling(data)
 
 
 # --- by type of entry -------------------------------------------------------------------------------------
@@ -144,10 +151,51 @@ def _offset(data: dict[str, Any]) -> Told:
     return "carm", f"its clock is {number(abs(data['offset_s']))} s {ahead} the room's"
 
 
+def _form(kind: str, data: dict[str, Any]) -> str:
+    """A form in one line: its name and the words and numbers in it."""
+    words = _values({key: value for key, value in data.items() if key not in ("actor", "code")})
+    told = f"{kind.removeprefix('clinical.').replace('_', ' ')}: {', '.join(words)}"
+    return told if len(told) <= FORM_CHARS else f"{told[:FORM_CHARS]}…"
+
+
+def _values(value: Any, name: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [word for key, inner in value.items() for word in _values(inner, key.replace("_", " "))]
+    if isinstance(value, list):
+        return [word for inner in value for word in _values(inner, name)]
+    if isinstance(value, bool):
+        return [name if value else f"no {name}"]
+    return [f"{name} {number(value)}"] if isinstance(value, int | float) else [str(value).replace("_", " ")]
+
+
+def _phase(data: dict[str, Any]) -> Told:
+    who = "staff" if data["origin"] == "staff" else "device"
+    return who, f"phase {data['phase'].upper()}{'' if who == 'staff' else ' (' + data['reason'] + ')'}"
+
+
+def _delivery(data: dict[str, Any]) -> Told:
+    what = ", ".join(drug.replace("_", " ") for drug in data["drugs"])
+    paused = f", {len(data['interruptions'])} interruption(s)" if data.get("interruptions") else ""
+    rate = "" if data["mean_rate_ml_h"] is None else f" at {number(data['mean_rate_ml_h'])} mL/h on average"
+    return "pump", f"delivered {number(data['delivered_ml'])} mL {what}{rate}{paused}"
+
+
+def _completeness(data: dict[str, Any]) -> Told:
+    if data["complete"]:
+        return "room", "the record is complete"
+    items = [lack["item"] for lack in data["lacks"]]
+    few = ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+    differences = [syringe["text"] for syringe in data["syringes"] if syringe["text"]]
+    return "alert", "; ".join(filter(None, [f"the record lacks {few}" if items else "", *differences]))
+
+
 _TELLING: dict[str, Callable[[dict[str, Any]], Told | None]] = {
     "record.sealed": lambda data: ("room", f"record sealed after {data['entries']} entries"),
     "procedure.started": lambda data: ("staff", f"begins: {data['procedure'] or 'a procedure'}"),
-    "procedure.phase": lambda data: ("staff", f"phase {data['phase'].upper()}"),
+    "procedure.phase": _phase,
+    "procedure.delivery": _delivery,
+    "procedure.completeness": _completeness,
+    "alert.cleared": lambda data: ("room", f"over: {data['text']}"),
     "procedure.ended": lambda data: ("staff", f"ends the procedure: {data['outcome']}"),
     "clinical.note": lambda data: ("staff", f"“{data['text']}”"),
     "device.gap": _gap,

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from esi_room.carm.dose import headers, levels
+from esi_room.carm.dose import headers
 from esi_room.carm.dose.ledger import Ledger, Origin
-from esi_room.carm.settings import DoseLevels
 from esi_room.carm.shapes import DoseReport
 from esi_room.events import CarmImage, DoseTotal, Entry, InstanceRef, IrradiationEvent, Payload
 
@@ -290,20 +289,3 @@ def test_neither_order_nor_repetition_changes_the_total(sources: list[Any], data
     rebuilt = Ledger.of(said.entries).total()
     assert rebuilt.dap_gy_m2 == pytest.approx(total.dap_gy_m2)
     assert (rebuilt.irradiation_events, rebuilt.provenance) == (total.irradiation_events, total.provenance)
-
-
-def summed(**values: Any) -> DoseTotal:
-    nothing = {"dap_gy_m2": None, "air_kerma_rp_gy": None, "fluoro_time_s": None, "irradiation_events": None}
-    return DoseTotal(**(nothing | {"provenance": {}} | values))
-
-
-def test_levels_in_the_units_that_people_use() -> None:
-    rules = DoseLevels(fluoro_time_s=60.0, dap_gy_m2=4e-4, air_kerma_rp_gy=0.01)
-    total = summed(dap_gy_m2=4.5e-4, fluoro_time_s=60.0, air_kerma_rp_gy=0.0251, provenance={"dap_gy_m2": "mpps"})
-    product_alert, kerma_alert = levels.exceeded(rules, total, set(), 7)
-    assert product_alert.alert == "carm-dose-dap_gy_m2"
-    assert product_alert.text == "Dose area product 450 cGy.cm2 is above the room's alert level of 400 cGy.cm2"
-    assert (product_alert.rule, product_alert.severity, product_alert.facts) == ("R16", "medium", (7,))
-    assert "25.1 mGy" in kerma_alert.text
-    assert list(levels.exceeded(rules, total, {product_alert.alert, kerma_alert.alert}, 8)) == []
-    assert list(levels.exceeded(DoseLevels(), total, set(), 7)) == []
