@@ -74,7 +74,8 @@ def test_the_settings_that_the_example_comments_out_are_right_too(tmp_path: Path
     text = text.replace('url = "embedded"', 'url = "mqtts://broker:8883"')
     text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_listen", "\n#websocket_listen")
     text = text.replace("\npassword_env", "\n#password_env")
-    for name in ("mqtt.password", "broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem", "rules.toml"):
+    pems = ("broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem")
+    for name in (*pems, "mqtt.password", "rules.toml"):
         (tmp_path / name).touch()
     (tmp_path / "room.toml").write_text(text)
     config = load(tmp_path / "room.toml")

@@ -280,8 +280,7 @@ def test_codes_are_those_of_the_procedure_log() -> None:
 
 @pytest.mark.parametrize(
     ("level", "region"),
-    [("C2/3", "cervical"), ("C7/T1", "cervical"), ("T1/2", "thoracic"), ("T12/L1", "thoracic"), ("L1/2", "lumbar")]
-    + [("L5/S1", "lumbar"), ("S1", "sacral"), ("sacral_hiatus", "sacral")],
+    [("C2/3", "cervical"), ("C7/T1", "cervical"), ("T1/2", "thoracic"), ("T12/L1", "thoracic"), ("L1/2", "lumbar"), ("L5/S1", "lumbar"), ("S1", "sacral"), ("sacral_hiatus", "sacral")],
 )
 def test_the_region_of_a_level(level: str, region: str) -> None:
     assert words.region_of(level) == region
