@@ -12,9 +12,9 @@ import msgspec
 
 from esi_room.clock import Stamp
 from esi_room.events import Entry, Payload, ProcedureRules, Severity
-from esi_room.procedure.facts import Taken
 from esi_room.procedure.follower import Follower, is_derived
 from esi_room.procedure.rules import Book, RuleData
+from esi_room.procedure.taken import Taken
 
 
 class Mismatch(NamedTuple):

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from esi_room.events import Entry
-from esi_room.procedure.facts import Facts, Taken
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Taken
 from esi_room.record.amendments import read_amendments
 from esi_room.record.reader import journal_path
 

@@ -15,11 +15,12 @@ from esi_room.events import Clinical, Delivery, Lack, Phase, ProcedureCompletene
 from esi_room.events import clinical as c
 from esi_room.events.clinical.words import LOCAL_ANAESTHETICS, STEROIDS
 from esi_room.procedure.balance import Difference, balance
-from esi_room.procedure.facts import Fact, Facts
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.phases import ORDER
 from esi_room.procedure.rules import Book, not_assessable
 from esi_room.procedure.rules.verdict import course, drugs_drawn, injections
 from esi_room.procedure.rules.watch import HEART_RATES, NIBP, SPO2
+from esi_room.procedure.taken import Fact
 
 Looks = Callable[[Facts], bool]
 DECIMALS = 3  # of a millilitre: what a sum of decimals is off by is far less

@@ -10,7 +10,8 @@ from typing import Any
 
 from esi_room.events import Clinical
 from esi_room.events.clinical import Correction, DrawnUp, DrugDiscarded, DrugGiven, HandInjection, Needle
-from esi_room.procedure.facts import Facts, corrected
+from esi_room.procedure.corrections import corrected
+from esi_room.procedure.facts import Facts
 
 
 def why_not(form: Clinical, facts: Facts) -> str | None:

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Reversible
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, cast
 
-import msgspec
-
-from esi_room.clock import NS, Stamp, parse_rfc3339
+from esi_room.clock import NS, Stamp
 from esi_room.commands import Amend, PlaceOrder, WithdrawOrder
 from esi_room.events import (
     BY_TYPE,
@@ -28,8 +26,6 @@ from esi_room.events import (
     Clinical,
     Delivery,
     DeviceState,
-    Entry,
-    Event,
     OperatorCommand,
     Payload,
     Phase,
@@ -45,66 +41,16 @@ from esi_room.events import (
     VitalsWaveform,
 )
 from esi_room.events.clinical import Correction
+from esi_room.procedure.corrections import corrected
 from esi_room.procedure.phases import ORDER
+from esi_room.procedure.taken import F, Fact, Taken, Value
 
 STAFF: Literal["staff"] = "staff"
 _OF_OTHERS = {PlaceOrder.NAME, WithdrawOrder.NAME, Amend.NAME}  # of other procedures, as a rule
 KEPT_S = 1800.0  # of a vital sign: the longest that a rule looks back is its cuff pressure before the last
 KEPT_VALUES = 4000  # half an hour at two a second
 
-F = TypeVar("F", bound=Payload)
-
-
-class Fact(NamedTuple, Generic[F]):
-    """An entry that counts. `at_s`: seconds from the record's opening to its receipt."""
-
-    seq: int
-    time_ns: int
-    at_s: float
-    source: str
-    data: F
-
-
-class Value(NamedTuple):
-    """A reading that the device holds good or doubts. `at_s`: when it was observed."""
-
-    at_s: float
-    time_ns: int
-    value: float
-    seq: int
-    source: str
-
-
 _STEADY = (VitalsNumeric, VitalsWaveform, PumpStatus)
-
-
-class Taken(NamedTuple):
-    """An entry on its way into the facts."""
-
-    seq: int
-    time_ns: int
-    received: Stamp
-    source: str
-    data: Payload
-
-    @classmethod
-    def of_event(cls, seq: int, event: Event) -> Taken:
-        """As it gets its place in the record, with no more digits than that has."""
-        happened_ns = event.received.wall_ns if event.happened_wall_ns is None else event.happened_wall_ns
-        received = Stamp(_microseconds(event.received.wall_ns), event.received.mono_ns)
-        return cls(seq, _microseconds(happened_ns), received, event.source, event.data)
-
-    @classmethod
-    def of_entry(cls, entry: Entry) -> Taken | None:
-        """As it stands in the record; None where it cannot be read or its type is not known."""
-        if entry.type not in BY_TYPE:
-            return None
-        try:
-            data = msgspec.json.decode(entry.data, type=BY_TYPE[entry.type])
-            received = Stamp(parse_rfc3339(entry.received), entry.mono_ns)
-            return cls(entry.seq, parse_rfc3339(entry.time), received, entry.source, data)
-        except (msgspec.MsgspecError, ValueError):
-            return None
 
 
 class Facts:
@@ -332,28 +278,6 @@ def _since(values: Reversible[Value], since_s: float) -> list[Value]:
 
 def _order(value: Value) -> tuple[float, int]:
     return value.at_s, value.seq
-
-
-def corrected(said: Clinical, fields: dict[str, Any]) -> Clinical | str:
-    """`said` with these fields in place of its own (null: as if it had not been filled in); or what is wrong."""
-    unknown = sorted(set(fields) - set(said.__struct_fields__) - {"actor"})
-    if unknown or "actor" in fields:
-        return f"{', '.join(unknown) or 'actor'} cannot be corrected: its fields are {', '.join(_own_fields(said))}"
-    merged = msgspec.to_builtins(said) | fields
-    merged = {key: value for key, value in merged.items() if value is not None}
-    try:
-        made = msgspec.convert(merged, type(said))
-    except msgspec.ValidationError as error:
-        return str(error)
-    return "; ".join(made.problems()) or made
-
-
-def _microseconds(wall_ns: int) -> int:
-    return wall_ns // 1000 * 1000
-
-
-def _own_fields(form: Clinical) -> list[str]:
-    return [name for name in form.__struct_fields__ if name != "actor"]
 
 
 def _when(fact: Fact[Any]) -> tuple[int, int]:

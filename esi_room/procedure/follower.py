@@ -31,8 +31,9 @@ from esi_room.events import (
     VitalsWaveform,
 )
 from esi_room.procedure import completeness, phases, rules
-from esi_room.procedure.facts import STAFF, Facts, Taken
+from esi_room.procedure.facts import STAFF, Facts
 from esi_room.procedure.segments import Segments
+from esi_room.procedure.taken import Taken
 
 _SILENT = (
     OperatorCommand,

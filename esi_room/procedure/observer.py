@@ -19,8 +19,9 @@ from esi_room.clock import Clock
 from esi_room.errors import RecordError
 from esi_room.events import Entry, Event, RecordOpened
 from esi_room.procedure import rules
-from esi_room.procedure.facts import Facts, Taken
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.follower import Follower
+from esi_room.procedure.taken import Taken
 from esi_room.record.journal import Journal, Receipt
 from esi_room.record.reader import journal_path
 

@@ -17,7 +17,7 @@ from msgspec import inspect
 from esi_room.clock import NS, Stamp
 from esi_room.events import BY_TYPE, FORMS, Payload, Plan, ProcedureStarted, Reading
 from esi_room.events.clinical import ALL, Correction
-from esi_room.procedure.facts import Taken
+from esi_room.procedure.taken import Taken
 
 T0_NS = 1_700_000_000 * NS
 SOURCES = ("room", "carm", "monitor-1", "pump-1")

@@ -37,8 +37,9 @@ from esi_room.events import (
     VitalsNumeric,
 )
 from esi_room.procedure import rules
-from esi_room.procedure.facts import Facts, Taken
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules import Book
+from esi_room.procedure.taken import Taken
 
 T0_NS = 1_700_000_000 * NS
 ACTOR = "Dr. A"

@@ -26,7 +26,9 @@ from esi_room.events import (
     ProcedureStarted,
 )
 from esi_room.events.clinical import Contrast, Pain, TimeOut
-from esi_room.procedure.facts import Facts, Taken, corrected
+from esi_room.procedure.corrections import corrected
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Taken
 
 
 def nothing() -> Case:

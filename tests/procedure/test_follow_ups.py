@@ -9,8 +9,9 @@ import pytest
 from esi_room.clock import Stamp
 from esi_room.events import Payload, ProcedureEnded, ProcedureStarted
 from esi_room.events.clinical import Correction, FollowUp, FollowUpPlan
-from esi_room.procedure.facts import Facts, Taken
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.follow_ups import contacts
+from esi_room.procedure.taken import Taken
 
 STARTED = ProcedureStarted(procedure="L4/5", origin="staff")
 ENDED = ProcedureEnded(outcome="completed", origin="staff")

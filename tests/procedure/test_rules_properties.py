@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from esi_room.events import BY_TYPE, AlertRaised, Payload, ProcedureStarted
 from esi_room.events.clinical import ALL, Clinical, Correction
 from esi_room.procedure import completeness, contradictions, rules
-from esi_room.procedure.facts import Facts, Taken, corrected
+from esi_room.procedure.corrections import corrected
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Taken
 
 BOOK = rules.load()
 STARTED = ProcedureStarted(procedure=None, origin="staff")

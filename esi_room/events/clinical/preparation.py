@@ -10,7 +10,7 @@ from msgspec import Struct
 from esi_room.events.clinical import words as w
 from esi_room.events.clinical.base import Clinical, no_date
 
-SLACK = 0.03  # of a dose: labels are rounded (10 mg in 1 mL, 9.9 mg/mL)
+SLACK = 0.03 + 1e-9  # of a dose: labels are rounded (10 mg in 1 mL, 9.9 mg/mL)
 _PER_ML: dict[str, tuple[float, w.DoseUnit]] = {
     "mg/mL": (1.0, "mg"),
     "ug/mL": (0.001, "mg"),

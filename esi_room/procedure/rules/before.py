@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from esi_room.events.clinical import Allergies, Anticoagulants, ApproachTaken, Consent, Needle, TimeOut
 from esi_room.events.clinical.words import Side
-from esi_room.procedure.facts import Fact, Facts
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules.verdict import NOTHING, Finding, Params, Verdict, at_that_time, found, injections
+from esi_room.procedure.taken import Fact
 
 
 def time_out(facts: Facts, _: Params) -> Verdict:

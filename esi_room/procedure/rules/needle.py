@@ -9,7 +9,7 @@ from esi_room.clock import NS
 from esi_room.events import CarmImage
 from esi_room.events.clinical import ApproachTaken, Aspiration, Contrast, Needle, PriorImaging, ViewKept
 from esi_room.events.clinical.words import Level, Region, region_of
-from esi_room.procedure.facts import Fact, Facts
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules.verdict import (
     NOTHING,
     Finding,
@@ -23,6 +23,7 @@ from esi_room.procedure.rules.verdict import (
     position,
     undecided,
 )
+from esi_room.procedure.taken import Fact
 
 LIVE = frozenset({"live_fluoroscopy", "dsa"})
 _REGION: dict[Region, str] = {

@@ -20,7 +20,8 @@ from esi_room.events.clinical import (
 )
 from esi_room.events.clinical.words import CONTRAST_AGENTS, NO_INJECTATE, Approach, Level, Region, Side, region_of
 from esi_room.procedure.balance import TOLERANCE_ML
-from esi_room.procedure.facts import Fact, Facts
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Fact
 
 Params = Mapping[str, Any]
 F = TypeVar("F", bound=Payload)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from statistics import median
 
 from esi_room.events.clinical import Discharge, InjectionPressure, MotorSensory, Padss, Pain, Sedation
-from esi_room.procedure.facts import Facts, Value
+from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules.drugs import DEEP
 from esi_room.procedure.rules.verdict import NOTHING, Finding, Params, Verdict, found, injections
+from esi_room.procedure.taken import Value
 
 HEART_RATES = ("heart_rate_bpm", "pulse_rate_bpm")
 NIBP = "nibp_systolic_mmhg"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from esi_room.events.clinical import Correction, DrawnUp
-from esi_room.procedure.facts import corrected
+from esi_room.procedure.corrections import corrected
 
 
 class Filling(NamedTuple):
