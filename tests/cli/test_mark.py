@@ -104,9 +104,9 @@ async def test_a_refusal_says_what_is_wrong_and_ends_with_1(configuration: Path)
     async with running(configuration):
         assert (await say(["mark", "start"], configuration)).exit_code == 0
         for words, told in (
-            ("mark pain occasion=baseline score=11 scale=NRS", "<= 10"),
-            ("mark pain occasion=baseline score=7", "scale"),
-            ("mark consent given=maybe", "bool"),
+            ("mark pain occasion=baseline score=11 scale=NRS", "a number from 0 to 10"),
+            ("mark pain occasion=baseline score=7", "scale is missing: one of FACES"),
+            ("mark consent given=maybe", "given does not fit: true or false"),
             ("mark padss vital_signs=2 activity=2 nausea_vomiting=2 pain=2 bleeding=2 total=9", "add up to 10"),
             ("mark correction seq=2 reason=x fields.given=yes", "no form"),
             ("mark drug_discarded syringe=B volume_ml=1", "none was drawn up"),
