@@ -92,7 +92,10 @@ async def test_the_whole_case_of_the_readme_is_entered_and_complete(configuratio
         assert all(report.ok for report in verify_room(root, being_written=True))
     said = next(entry["data"] for entry in written if entry["type"] == "procedure.completeness")
     lacks = {lack["item"] for lack in said["lacks"]}
-    assert lacks == {"guidance.images", "vitals.heart_rate", "vitals.spo2", "vitals.nibp"}
+    assert lacks == {
+        "guidance.images",
+        *(f"vitals.{sign}" for sign in ("heart_rate", "spo2", "nibp", "respiratory_rate")),
+    }
     assert [entry["data"]["text"] for entry in written if entry["type"] == "alert.raised"] == []
     assert set(said["not_assessable"]) == {"R1", "R10", "R15", "R16", "R17"}
     assert [syringe["difference_ml"] for syringe in said["syringes"]] == [0]
