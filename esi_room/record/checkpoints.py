@@ -72,8 +72,8 @@ class Checkpoints:
     """The checkpoints of a data directory, to be written. Every call blocks. SigningError: there is no key that could
     sign. OSError: the disk."""
 
-    def __init__(self, root: Path, room: str, disk: Disk) -> None:
-        self._root, self._room, self._disk = root, room, disk
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self._root, self._disk = root, disk
         self.keys = Keys(root, disk)
 
     def sign_up_to(self, head: Cursor, wall_ns: int) -> Signed | None:
@@ -106,16 +106,17 @@ class Checkpoints:
         if end_bytes == 0:
             return None
         with journal_path(self._root, record).open("rb") as file:
-            line = last_line(file, end_bytes)
+            first, line = file.readline(), last_line(file, end_bytes)
         try:
             said = msgspec.json.decode(line, type=_Said)
+            opened = msgspec.json.decode(first, type=_Opened)
         except msgspec.MsgspecError:  # only of a record before the open one: `verify` names what is wrong with it
             return None
         if only_seal and said.type != "record.sealed":
             return None
-        return self._append(record, said.seq, sha256(line), rfc3339(wall_ns))
+        return self._append(opened.data.room, record, said.seq, sha256(line), rfc3339(wall_ns))
 
-    def _append(self, record: str, seq: int, digest: str, time: str) -> Signed | None:
+    def _append(self, room: str, record: str, seq: int, digest: str, time: str) -> Signed | None:
         path = directory(self._root, record) / CHECKPOINTS
         octets = path.read_bytes() if path.exists() else b""
         octets = octets[: octets.rfind(b"\n") + 1]  # behind that is what a crash left: it was never published
@@ -125,7 +126,7 @@ class Checkpoints:
             return None
         key = self.keys.current()
         statement = _Statement(
-            v=VERSION, room=self._room, record=record, n=len(lines), seq=seq, sha256=digest, time=time, key=key.id
+            v=VERSION, room=room, record=record, n=len(lines), seq=seq, sha256=digest, time=time, key=key.id
         )
         signed = msgspec.json.encode(statement)[:-1]
         line = signed + b',"signature":"' + key.sign(signed).hex().encode() + b'"}\n'
@@ -141,9 +142,19 @@ class Checkpoints:
         return Signed(line, record, seq, digest, time, key.id, key.public)
 
 
-class _Said(msgspec.Struct):
+class _Said(Struct):
     seq: int
     type: str
+
+
+class _Room(Struct):
+    room: str
+
+
+class _Opened(Struct):
+    """The room is what the record says that it is: its configuration may have another name by now."""
+
+    data: _Room
 
 
 class Checkpointer:
@@ -154,14 +165,13 @@ class Checkpointer:
         self,
         journal: Journal,
         clock: Clock,
-        room: str,
         publish: Callable[[Signed], None],
         tell: Callable[[str | None], None],
         *,
         disk: Disk | None = None,
     ) -> None:
         self._journal, self._clock, self._publish, self._tell = journal, clock, publish, tell
-        self._checkpoints = Checkpoints(journal.root, room, disk or Disk())
+        self._checkpoints = Checkpoints(journal.root, disk or Disk())
         self._thread = DiskThread()
         self._made: Signed | None = None
         self._head = Cursor("", 0, 0)  # what was tried last

@@ -228,6 +228,7 @@ def verify_record(
     report = Report(directory.name)
     signing = signing or signing_of(directory)
     signed = read_checkpoints(directory, signing.keys)
+    progress(signed.read_bytes)
     wanted = {each.seq for each in (*signed.checkpoints, *signing.witnessed)}
     if previous_head is None:
         report.notes.append("the chain to the record before it was not checked")

@@ -82,6 +82,7 @@ class Found:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     problem: Problem | None = None
     notes: list[str] = field(default_factory=list)
+    read_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ def read_checkpoints(directory: Path, keys: dict[str, bytes] | None) -> Found:
     unchecked = ""
     with path.open("rb") as file:
         for number, octets in enumerate(_lines(file, MAX_CHECKPOINT_BYTES), 1):
+            found.read_bytes += len(octets)
             if not octets.endswith(b"\n") and len(octets) < MAX_CHECKPOINT_BYTES:
                 found.notes.append(f"{CHECKPOINTS}: its last line is not finished (it was cut off, or never signed)")
                 break

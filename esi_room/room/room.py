@@ -96,8 +96,7 @@ class Room:
         carm = self._carm(journal, desk, lambda made: publisher.set_image(made.jpeg, made.sha256, made.reason))
         publisher = self._publisher(journal, desk, amending, carm)
         desk.tell_identity(publisher.set_identity)
-        room = self._configuration.room.id
-        signing = Checkpointer(journal, self._clock, room, publisher.set_checkpoint, publisher.set_unsigned)
+        signing = Checkpointer(journal, self._clock, publisher.set_checkpoint, publisher.set_unsigned)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
         observers += [observer.run(), desk.close_forgotten(self._configuration.procedure.close_after_idle_min * 60)]

@@ -64,7 +64,7 @@ def test_keys_are_made_shown_and_rotated(tmp_path):
 async def _build(root: Path, witness: Path | None, text: str) -> None:
     """Two records of a room, with this said; a witness keeps every checkpoint."""
     clock = ManualClock()
-    checkpoints = Checkpoints(root, "esi-1", Disk())
+    checkpoints = Checkpoints(root, Disk())
     checkpoints.keys.begin()
     async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
         for said in ("before", text):
@@ -111,14 +111,14 @@ def _replace(data: Path, tmp_path: Path) -> None:
 
 
 def _sign_anew(data: Path, other: Path) -> None:
-    checkpoints = Checkpoints(other, "esi-1", Disk())
+    checkpoints = Checkpoints(other, Disk())
     head = "0" * 64
     for mine, forged in zip(records(data), records(other), strict=True):
         folder = (other / "records" / forged).rename(other / "records" / mine)
         head = _chain_anew(folder / "journal.jsonl", head)
         (folder / "checkpoints.jsonl").unlink()
         seq = len((folder / "journal.jsonl").read_bytes().splitlines()) - 1
-        checkpoints._append(mine, seq, head, "2023-11-14T22:13:22.000000Z")
+        checkpoints._append("esi-1", mine, seq, head, "2023-11-14T22:13:22.000000Z")
     shutil.rmtree(data)
     other.rename(data)
 

@@ -52,7 +52,7 @@ def said(signed: Signed) -> bytes:
 @pytest.fixture
 def sign(journal: Journal) -> Callable[[], bytes]:
     """Sign the committed head, as a message."""
-    checkpoints = Checkpoints(journal.root, "esi-1", Disk())
+    checkpoints = Checkpoints(journal.root, Disk())
     checkpoints.keys.make()
 
     def made(head: Cursor | None = None) -> bytes:
@@ -106,7 +106,7 @@ async def test_what_is_forged_is_refused_and_not_kept(sign, file, witness):
 
 async def test_a_rotated_key_is_kept_and_said(journal, sign, witness):
     witness.take(TOPIC, sign())
-    Checkpoints(journal.root, "esi-1", Disk()).keys.rotate()
+    Checkpoints(journal.root, Disk()).keys.rotate()
     await journal.commit(pulse(1))
     judged = witness.take(TOPIC, sign())
     assert (judged.word, "and before with" in judged.why) == ("new key", True)
@@ -157,7 +157,7 @@ def test_a_file_of_something_else_is_not_written_to(file):
 
 
 async def test_the_room_retains_its_checkpoint_for_a_witness_that_comes_later(journal, sign, broker, witness):
-    checkpoints = Checkpoints(journal.root, "esi-1", Disk())
+    checkpoints = Checkpoints(journal.root, Disk())
     checkpoints.keys.begin()
     await broker.start()
     publisher = Publisher(journal, settings(broker.port), CLOCK)

@@ -16,7 +16,7 @@ from esi_room.clock import ManualClock
 from esi_room.record import checkpoints
 from esi_room.record.checkpoints import Checkpointer, Checkpoints, Signed
 from esi_room.record.disk import Disk
-from esi_room.record.journal import Journal
+from esi_room.record.journal import Identity, Journal
 from esi_room.record.keys import Keys
 from esi_room.record.reader import directory, journal_path, records
 from esi_room.record.verify import verify_room
@@ -54,7 +54,7 @@ class Rig:
     def __init__(self, journal: Journal, clock: ManualClock, disk: Disk) -> None:
         self.published: list[Signed] = []
         self.problems: list[str | None] = []
-        self.it = Checkpointer(journal, clock, "esi-1", self.published.append, self.problems.append, disk=disk)
+        self.it = Checkpointer(journal, clock, self.published.append, self.problems.append, disk=disk)
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(10):
@@ -229,10 +229,10 @@ async def test_a_crash_at_any_call_leaves_what_holds_and_the_next_start_signs_th
     await journal.switch("standby", "over")
     Keys(tmp_path, Disk()).make()
     try:
-        Checkpoints(tmp_path, "esi-1", DyingDisk(number)).sign_up_to(journal.committed, NOW_NS)
+        Checkpoints(tmp_path, DyingDisk(number)).sign_up_to(journal.committed, NOW_NS)
     except PowerCut:
         assert holds(tmp_path)
-    Checkpoints(tmp_path, "esi-1", Disk()).sign_up_to(journal.committed, NOW_NS)
+    Checkpoints(tmp_path, Disk()).sign_up_to(journal.committed, NOW_NS)
     assert holds(tmp_path)
     for record in records(tmp_path):
         assert [each["seq"] for each in signed(tmp_path, record)] == [len(lines(tmp_path, record)) - 1]
@@ -242,7 +242,7 @@ async def test_what_was_signed_once_is_not_signed_anew_by_a_restart(journal, tmp
     """Somebody alters a sealed record, and takes its checkpoints away, and starts the daemon again."""
     first = journal.record
     await journal.switch("procedure", "a case")
-    at_once = Checkpoints(tmp_path, "esi-1", Disk())
+    at_once = Checkpoints(tmp_path, Disk())
     at_once.keys.make()
     at_once.sign_up_to(journal.committed, NOW_NS)
     (directory(tmp_path, first) / "checkpoints.jsonl").unlink()
@@ -251,9 +251,25 @@ async def test_what_was_signed_once_is_not_signed_anew_by_a_restart(journal, tmp
     assert not holds(tmp_path)
 
 
+async def test_a_room_that_was_renamed_signs_its_open_record_under_the_name_that_the_record_has(
+    tmp_path, clock, note, open_journal
+):
+    async with open_journal() as journal:
+        await journal.commit(note())
+    async with Journal.open(tmp_path, clock, Identity(room="theatre-2")) as journal:
+        await journal.commit(note())
+        signing = Checkpoints(tmp_path, Disk())
+        signing.keys.make()
+        signing.sign_up_to(journal.committed, NOW_NS)
+        await journal.switch("procedure", "a case")
+        signing.sign_up_to(journal.committed, NOW_NS)
+    assert [signed(tmp_path, record)[-1]["room"] for record in records(tmp_path)] == ["esi-1", "theatre-2"]
+    assert holds(tmp_path)
+
+
 async def test_nothing_is_signed_above_the_commit_point(journal, tmp_path, note):
     journal.append(note())
-    made = Checkpoints(tmp_path, "esi-1", Disk())
+    made = Checkpoints(tmp_path, Disk())
     made.keys.make()
     assert made.sign_up_to(journal.committed, NOW_NS).seq == 0
     assert made.sign_up_to(journal.committed, NOW_NS) is None

@@ -29,12 +29,12 @@ from esi_room.record.verify_checkpoints import read_witnessed
 Change = Callable[[list[bytes]], list[bytes]]
 
 
-async def _build(root: Path, room: str = "esi-1") -> None:
+async def _build(root: Path) -> None:
     """Three records, the last one open; signed every second line, and a key rotated in the second."""
     clock = ManualClock()
-    checkpoints = Checkpoints(root, room, Disk())
+    checkpoints = Checkpoints(root, Disk())
     checkpoints.keys.make()
-    async with Journal.open(root, clock, Identity(room=room)) as journal:
+    async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
         for kind in ("procedure", "standby", None):
             for n in range(6):
                 clock.advance(30)
@@ -184,9 +184,8 @@ def test_a_checkpoint_of_another_room_and_of_another_record(room, tmp_path):
     _edit(path, lambda ls: [first, *ls[1:]])
     assert f"{path}:1: a checkpoint of another record (expected {path.parent.name}, found " in _problems(room)[0]
     record = path.parent.name
-    Checkpoints(room, "esi-2", Disk())._append(record, 3, "0" * 64, "2026-11-23T09:30:00.000000Z")
     path.unlink()
-    Checkpoints(room, "esi-2", Disk())._append(record, 3, "0" * 64, "2026-11-23T09:30:00.000000Z")
+    Checkpoints(room, Disk())._append("esi-2", record, 3, "0" * 64, "2026-11-23T09:30:00.000000Z")
     assert f"{path}:1: a checkpoint of another room (expected esi-1, found esi-2)" in _problems(room)[0]
 
 
@@ -229,6 +228,12 @@ def test_the_two_files_import_nothing_else_of_the_package():
         ["esi_room.record", "esi_room.record.verify", "esi_room.record.verify_checkpoints"]
     )
     assert module.__doc__
+
+
+def test_progress_counts_the_bytes_read(room):
+    seen: list[int] = []
+    list(verify_room(room, progress=seen.append))
+    assert sum(seen) == sum(p.stat().st_size for p in (room / "records").rglob("*.jsonl"))
 
 
 def _damaged(report: Report) -> bool:
