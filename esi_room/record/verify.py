@@ -23,8 +23,8 @@ What holds, if `verify_room` finds nothing:
 9. With `witnessed`: the same for every checkpoint that somebody else kept, of every record of the room.
 
 What cannot be seen here: what was altered or cut off behind the last checkpoint of the room's newest record (a minute's
-worth, as a rule). And whoever can write the room's disk and read its private key can write everything anew, with
-signatures: that is seen from what a witness kept elsewhere, and from nothing else.
+worth, as a rule), or together with it. And whoever can write the room's disk and read its private key can write all of
+it anew, with signatures. Both are seen from what a witness kept elsewhere, and from nothing else.
 """
 
 from __future__ import annotations
@@ -385,6 +385,8 @@ def _verify_signed(directory: Path, heads: dict[int, str], signed: Found, signin
         problem = unsigned_seal(directory, report.lines, of_room, signed_after=signing.signed_after)
     if problem is None:
         report.checkpoints, report.signed_lines = len(of_room), of_room[-1].seq + 1 if of_room else 0
+        if signing.keys and not of_room:
+            report.notes.append("nothing of it is signed, though the room has a key: its end is not held by anything")
     report.notes += signed.notes
     witnessed = compare(journal, report.room, report.lines, heads, signing.witnessed)
     report.problems += [each for each in (problem, witnessed) if each is not None]

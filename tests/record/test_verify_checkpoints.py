@@ -203,6 +203,13 @@ def test_a_record_taken_out_of_its_room_says_that_its_signatures_were_not_checke
     assert any("signatures of its checkpoints were not checked: the room's public keys" in n for n in report.notes)
 
 
+def test_an_open_record_with_no_checkpoint_at_all_is_noted(room):
+    _file(room, 2, "checkpoints.jsonl").unlink()
+    *_, report = verify_room(room)
+    assert report.ok
+    assert report.notes == ["nothing of it is signed, though the room has a key: its end is not held by anything"]
+
+
 def test_without_the_library_everything_but_signatures_is_checked(room, monkeypatch):
     real = builtins.__import__
 
