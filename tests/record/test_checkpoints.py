@@ -96,7 +96,7 @@ async def test_what_is_published_is_the_line_on_disk_and_names_a_line_of_the_jou
 
 
 async def test_one_a_minute_while_lines_are_committed(rig, journal, clock, note, monkeypatch):
-    monkeypatch.setattr(checkpoints, "EVERY_S", 0.2)
+    monkeypatch.setattr(checkpoints, "EVERY_S", 1.5)
     async with at_work(rig):
         await rig.until(1)
         for _ in range(5):
