@@ -29,6 +29,8 @@ COMMANDS: dict[str, str] = {
     "drivers": "List what can be connected, and how.",
     "records": "List the records of a data directory.",
     "verify": "Verify a record, or every record of a data directory.",
+    "keys": "Make, show and rotate the key that the room signs its checkpoints with.",
+    "witness": "Keep rooms' signed checkpoints elsewhere, against somebody who rewrites a room's disk.",
 }
 
 
