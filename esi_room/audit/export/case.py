@@ -1,0 +1,225 @@
+"""The case: what is exported. One record, verified, with what belongs to it and stands elsewhere.
+
+    journal.jsonl, amendments.jsonl, and entries of later records that say `taken_in` of this one -> Case
+
+Rules:
+- It is verified before a line of it is believed, and so is every later record that something is taken from.
+- What does not verify is read all the same, as far as it can be, when the caller says so; `broken` then says what is
+  wrong, and the lines that are no entries are counted.
+- No path leads out of the records: no symbolic link is followed, and a digest is a digest before it names a file.
+- Images with `taken_in` came when this record was sealed already: the object lies in the record that received it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from esi_room.commands import Identity
+from esi_room.errors import BrokenRecord
+from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsWaveform
+from esi_room.events.clinical import Correction
+from esi_room.procedure import identity as identities
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Taken
+from esi_room.record.amendments import AMENDMENTS
+from esi_room.record.reader import JOURNAL
+from esi_room.record.verify import (
+    MAX_LINE_BYTES,
+    Report,
+    announced_after,
+    head_before,
+    record_ids,
+    verify_record,
+)
+
+Place = Literal["journal", "amendment", "late"]
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Said(NamedTuple):
+    """An entry of the case: where it stands, and what it says; `data` is None where its type is not known."""
+
+    place: Place
+    entry: Entry
+    data: Payload | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A record to be exported. `broken`: why it does not verify. `identity`: asked for, and still there."""
+
+    directory: Path
+    report: Report
+    broken: str | None
+    unreadable: int
+    zone: ZoneInfo
+    opened: RecordOpened | None
+    facts: Facts
+    corrections: dict[int, tuple[Said, ...]]
+    """By the `seq` of the form that they correct."""
+    late: tuple[Said, ...]
+    with_identity: bool
+    identity: Identity | None
+
+    @property
+    def record(self) -> str:
+        """Its id."""
+        return self.directory.name
+
+    def said(self) -> Iterator[Said]:
+        """Every entry, in order: the journal, the amendments, then what came late."""
+        yield from _said(self.directory / JOURNAL, "journal", self.report)
+        yield from _said(self.directory / AMENDMENTS, "amendment", self.report)
+        yield from self.late
+
+    def images(self) -> list[Said]:
+        """The images of this case, the late ones with them, by the time at which they were taken: not those of another
+        case or another patient, nor what came twice."""
+        found = [said for said in self.said() if isinstance(said.data, CarmImage) and self._is_of_it(said.data)]
+        return sorted(found, key=lambda said: (said.entry.time, said.entry.record, said.entry.seq))
+
+    def _is_of_it(self, image: CarmImage) -> bool:
+        here = image.taken_in is None or image.taken_in == self.record
+        return here and image.rows is not None and image.duplicate_of is None and image.identity != "mismatch"
+
+    def object_of(self, said: Said) -> Path | None:
+        """The DICOM object of an image; None where it is not there."""
+        if not isinstance(said.data, CarmImage) or _DIGEST.fullmatch(said.data.sha256) is None:
+            return None
+        path = self.directory.parent / said.entry.record / "frames" / f"{said.data.sha256}.dcm"
+        path = path if said.place == "late" else self.directory / "frames" / path.name
+        return path if path.is_file() and not path.is_symlink() else None
+
+
+def load(directory: Path, *, even_if_broken: bool = False, identity: bool = False) -> Case:
+    """The case of the record in `directory`. BrokenRecord where it does not verify and nobody insists."""
+    directory = directory.resolve()
+    report = verified(directory)
+    late, problems = _late(directory)
+    broken = "; ".join([*_problems(report, directory), *problems]) or None
+    if broken is not None and not even_if_broken:
+        raise BrokenRecord(
+            f"{directory.name} does not verify: {broken}\n"
+            "Nothing was exported; --even-if-broken exports it, and every file says so."
+        )
+    facts, corrections = Facts(directory.name), dict[int, tuple[Said, ...]]()
+    opened = None
+    for said in (*_said(directory / JOURNAL, "journal", report), *_said(directory / AMENDMENTS, "amendment", report)):
+        opened = said.data if opened is None and isinstance(said.data, RecordOpened) else opened
+        if isinstance(said.data, Correction):
+            corrections[said.data.seq] = (*corrections.get(said.data.seq, ()), said)
+        taken = None if isinstance(said.data, VitalsWaveform) else Taken.of_entry(said.entry)
+        if taken is not None:
+            facts.take(taken)
+    return Case(
+        directory=directory,
+        report=report,
+        broken=broken,
+        unreadable=_unreadable(directory),
+        zone=_zone(opened),
+        opened=opened,
+        facts=facts,
+        corrections=corrections,
+        late=tuple(late),
+        with_identity=identity,
+        identity=_identity(directory) if identity else None,
+    )
+
+
+def verified(directory: Path) -> Report:
+    """The record in `directory`, with the room around it as far as that is at hand."""
+    newest = directory.parent.name != "records" or directory.name == record_ids(directory.parent.parent)[-1]
+    return verify_record(
+        directory,
+        head_before(directory),
+        announced=announced_after(directory),
+        may_be_open=newest,
+        being_written=newest and _being_written(directory.parent.parent),
+    )
+
+
+def _being_written(data: Path) -> bool:
+    """Does a daemon hold the lock of this data directory?"""
+    try:
+        with (data / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _problems(report: Report, directory: Path) -> list[str]:
+    """In words, with no path of this machine in them."""
+    return [str(problem).replace(f"{directory}/", "") for problem in report.problems]
+
+
+def _said(path: Path, place: Place, report: Report | None) -> Iterator[Said]:
+    """The entries of a file. Of an open record that holds, as many as were verified: the daemon goes on writing."""
+    limit = report.lines if report is not None and report.ok and place == "journal" else None
+    for octets in _lines(path, limit):
+        said = _read(octets, place)
+        if said is not None:
+            yield said
+
+
+def _lines(path: Path, limit: int | None = None) -> Iterator[bytes]:
+    if not path.is_file() or path.is_symlink():
+        return
+    with path.open("rb") as file:
+        count = 0
+        while (limit is None or count < limit) and (octets := file.readline(MAX_LINE_BYTES)):
+            count += 1
+            yield octets
+
+
+def _read(octets: bytes, place: Place) -> Said | None:
+    try:
+        entry = msgspec.json.decode(octets, type=Entry)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    taken = Taken.of_entry(entry)
+    return Said(place, entry, None if taken is None else taken.data)
+
+
+def _unreadable(directory: Path) -> int:
+    return sum(_read(octets, "journal") is None for octets in _lines(directory / JOURNAL))
+
+
+def _late(directory: Path) -> tuple[list[Said], list[str]]:
+    """What later records of the room say was taken in this one; and what is wrong with those of them that do."""
+    found, problems = list[Said](), list[str]()
+    if directory.parent.name != "records":
+        return found, problems
+    mark = f'"taken_in":"{directory.name}"'.encode()
+    for record in record_ids(directory.parent.parent):
+        path = directory.parent / record / JOURNAL
+        lines = [octets for octets in _lines(path) if mark in octets] if record > directory.name else []
+        if lines:
+            problems += [f"{record}: {what}" for what in _problems(verified(path.parent), path.parent)]
+            read = (_read(octets, "late") for octets in lines)
+            found += [said for said in read if said is not None and said.entry.record == record]
+    return found, problems
+
+
+def _zone(opened: RecordOpened | None) -> ZoneInfo:
+    try:
+        return ZoneInfo("UTC" if opened is None else opened.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _identity(directory: Path) -> Identity | None:
+    path = directory / "private" / identities.FILE
+    if directory.parent.name != "records" or path.is_symlink():
+        return None
+    return identities.read(directory.parent.parent, directory.name)
