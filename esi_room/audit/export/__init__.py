@@ -35,6 +35,7 @@ class Format(NamedTuple):
 FORMATS: dict[str, Format] = {
     "csv": Format("tidy", "two tables: one row a reading, one row an event or form"),
     "fhir": Format("fhir", "one HL7 FHIR R4 Bundle, JSON"),
+    "html": Format("page", "one page to look at and to print; opens offline"),
 }
 
 
