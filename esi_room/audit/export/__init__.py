@@ -8,8 +8,8 @@ Rules of every format:
 - The same record gives the same octets: nothing of an export says when or where it was made.
 - A record that does not verify is exported only where the caller insists, and then every file says so, in its name and
   in its text.
-- Nothing of `private/`, no DICOM object and no wire byte is in it unless `case.identity` was asked for: they may say
-  who the patient is.
+- Nothing of `private/`, no DICOM object and no wire byte is in it unless identity was asked for: they may say who the
+  patient is.
 - Old and new: a correction never takes the place of what it corrects, both are there.
 """
 
@@ -36,6 +36,7 @@ FORMATS: dict[str, Format] = {
     "csv": Format("tidy", "two tables: one row a reading, one row an event or form"),
     "fhir": Format("fhir", "one HL7 FHIR R4 Bundle, JSON"),
     "html": Format("page", "one page to look at and to print; opens offline"),
+    "bundle": Format("bundle", "one zip: the record, that page, and how to verify it without this software"),
 }
 
 

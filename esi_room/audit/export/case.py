@@ -66,6 +66,7 @@ class Case:
     corrections: dict[int, tuple[Said, ...]]
     """By the `seq` of the form that they correct."""
     late: tuple[Said, ...]
+    late_lines: tuple[bytes, ...]
     with_identity: bool
     identity: Identity | None
 
@@ -79,6 +80,10 @@ class Case:
         yield from _said(self.directory / JOURNAL, "journal", self.report)
         yield from _said(self.directory / AMENDMENTS, "amendment", self.report)
         yield from self.late
+
+    def lines(self) -> Iterator[bytes]:
+        """The octets of the journal, as far as `said` reads it."""
+        yield from _lines(self.directory / JOURNAL, _limit(self.report))
 
     def images(self) -> list[Said]:
         """The images of this case, the late ones with them, by the time at which they were taken: not those of another
@@ -104,6 +109,7 @@ def load(directory: Path, *, even_if_broken: bool = False, identity: bool = Fals
     directory = directory.resolve()
     report = verified(directory)
     late, problems = _late(directory)
+    read = {octets: said for octets in late if (said := _read(octets, "late")) is not None}
     broken = "; ".join([*_problems(report, directory), *problems]) or None
     if broken is not None and not even_if_broken:
         raise BrokenRecord(
@@ -128,7 +134,8 @@ def load(directory: Path, *, even_if_broken: bool = False, identity: bool = Fals
         opened=opened,
         facts=facts,
         corrections=corrections,
-        late=tuple(late),
+        late=tuple(read.values()),
+        late_lines=tuple(read),
         with_identity=identity,
         identity=_identity(directory) if identity else None,
     )
@@ -163,10 +170,13 @@ def _problems(report: Report, directory: Path) -> list[str]:
     return [str(problem).replace(f"{directory}/", "") for problem in report.problems]
 
 
-def _said(path: Path, place: Place, report: Report | None) -> Iterator[Said]:
-    """The entries of a file. Of an open record that holds, as many as were verified: the daemon goes on writing."""
-    limit = report.lines if report is not None and report.ok and place == "journal" else None
-    for octets in _lines(path, limit):
+def _limit(report: Report) -> int | None:
+    """Of an open record that holds, as many lines as were verified: the daemon goes on writing."""
+    return report.lines if report.ok else None
+
+
+def _said(path: Path, place: Place, report: Report) -> Iterator[Said]:
+    for octets in _lines(path, _limit(report) if place == "journal" else None):
         said = _read(octets, place)
         if said is not None:
             yield said
@@ -195,19 +205,19 @@ def _unreadable(directory: Path) -> int:
     return sum(_read(octets, "journal") is None for octets in _lines(directory / JOURNAL))
 
 
-def _late(directory: Path) -> tuple[list[Said], list[str]]:
+def _late(directory: Path) -> tuple[list[bytes], list[str]]:
     """What later records of the room say was taken in this one; and what is wrong with those of them that do."""
-    found, problems = list[Said](), list[str]()
+    found, problems = list[bytes](), list[str]()
     if directory.parent.name != "records":
         return found, problems
     mark = f'"taken_in":"{directory.name}"'.encode()
     for record in record_ids(directory.parent.parent):
         path = directory.parent / record / JOURNAL
-        lines = [octets for octets in _lines(path) if mark in octets] if record > directory.name else []
+        own = f'{{"v":1,"record":"{record}",'.encode()
+        lines = [each for each in _lines(path) if mark in each] if record > directory.name else []
         if lines:
             problems += [f"{record}: {what}" for what in _problems(verified(path.parent), path.parent)]
-            read = (_read(octets, "late") for octets in lines)
-            found += [said for said in read if said is not None and said.entry.record == record]
+            found += [octets for octets in lines if octets.startswith(own)]
     return found, problems
 
 

@@ -28,8 +28,8 @@ def verdict(case: Case) -> Html:
         where = [element("li", each) for each in case.broken.split("; ")]
         return element("div", element("b", words), element("ul", *where, *notes), class_="verdict broken")
     state = "sealed" if report.sealed else "still open"
-    what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments, {state}; nothing was "
-    what += "altered, removed or inserted."
+    what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments, {state}; "
+    what += "nothing was altered, removed or inserted."
     head_hash = element("div", f"SHA-256 of its last line: {report.head}", class_="hash")
     return element(
         "div", element("b", "Verified: "), what, element("ul", *notes) if notes else "", head_hash, class_="verdict"
