@@ -24,7 +24,7 @@ import msgspec
 
 from esi_room.commands import Identity
 from esi_room.errors import BrokenRecord
-from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsWaveform
+from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsNumeric, VitalsWaveform
 from esi_room.events.clinical import Correction
 from esi_room.procedure import identity as identities
 from esi_room.procedure.facts import Facts
@@ -41,6 +41,7 @@ from esi_room.record.verify import (
 )
 
 Place = Literal["journal", "amendment", "late"]
+EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,7 +50,12 @@ class Said(NamedTuple):
 
     place: Place
     entry: Entry
-    data: Payload | None
+    taken: Taken | None
+
+    @property
+    def data(self) -> Payload | None:
+        """What it says."""
+        return None if self.taken is None else self.taken.data
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,12 @@ class Case:
     facts: Facts
     corrections: dict[int, tuple[Said, ...]]
     """By the `seq` of the form that they correct."""
+    events: tuple[Said, ...]
+    """All that `said` gives but for vitals, which are many."""
+    sources: frozenset[str]
+    began: str
+    until: str
+    """When the first and the last entry of the journal was received."""
     late: tuple[Said, ...]
     late_lines: tuple[bytes, ...]
     with_identity: bool
@@ -88,7 +100,7 @@ class Case:
     def images(self) -> list[Said]:
         """The images of this case, the late ones with them, by the time at which they were taken: not those of another
         case or another patient, nor what came twice."""
-        found = [said for said in self.said() if isinstance(said.data, CarmImage) and self._is_of_it(said.data)]
+        found = [said for said in self.events if isinstance(said.data, CarmImage) and self._is_of_it(said.data)]
         return sorted(found, key=lambda said: (said.entry.time, said.entry.record, said.entry.seq))
 
     def _is_of_it(self, image: CarmImage) -> bool:
@@ -116,29 +128,57 @@ def load(directory: Path, *, even_if_broken: bool = False, identity: bool = Fals
             f"{directory.name} does not verify: {broken}\n"
             "Nothing was exported; --even-if-broken exports it, and every file says so."
         )
-    facts, corrections = Facts(directory.name), dict[int, tuple[Said, ...]]()
-    opened = None
-    for said in (*_said(directory / JOURNAL, "journal", report), *_said(directory / AMENDMENTS, "amendment", report)):
-        opened = said.data if opened is None and isinstance(said.data, RecordOpened) else opened
-        if isinstance(said.data, Correction):
-            corrections[said.data.seq] = (*corrections.get(said.data.seq, ()), said)
-        taken = None if isinstance(said.data, VitalsWaveform) else Taken.of_entry(said.entry)
-        if taken is not None:
-            facts.take(taken)
+    fold = _Fold(directory.name)
+    for said in _said(directory / JOURNAL, "journal", report):
+        fold.take(said)
+    for said in _said(directory / AMENDMENTS, "amendment", report):
+        fold.take(said)
     return Case(
         directory=directory,
         report=report,
         broken=broken,
-        unreadable=_unreadable(directory),
-        zone=_zone(opened),
-        opened=opened,
-        facts=facts,
-        corrections=corrections,
+        unreadable=0 if report.ok else _unreadable(directory),
+        zone=_zone(fold.opened),
+        opened=fold.opened,
+        facts=fold.facts,
+        corrections=fold.corrections,
+        events=(*fold.events, *read.values()),
+        sources=frozenset(fold.sources | {said.entry.source for said in read.values()}),
+        began=fold.began or EPOCH,
+        until=fold.until or EPOCH,
         late=tuple(read.values()),
         late_lines=tuple(read),
         with_identity=identity,
         identity=_identity(directory) if identity else None,
     )
+
+
+class _Fold:
+    """What is kept of the entries on the one way through them: a record may be long."""
+
+    def __init__(self, record: str) -> None:
+        self.facts = Facts(record)
+        self.corrections: dict[int, tuple[Said, ...]] = {}
+        self.opened: RecordOpened | None = None
+        self.events: list[Said] = []
+        self.sources: set[str] = set()
+        self.began = self.until = ""
+
+    def take(self, said: Said) -> None:
+        """The next one."""
+        entry, data = said.entry, said.data
+        self.sources.add(entry.source)
+        if said.place == "journal":
+            self.began, self.until = self.began or entry.received, entry.received
+        if isinstance(data, RecordOpened):
+            self.opened = self.opened or data
+        if isinstance(data, Correction):
+            self.corrections[data.seq] = (*self.corrections.get(data.seq, ()), said)
+        if isinstance(data, VitalsNumeric | VitalsWaveform):
+            return  # the facts would keep but the last half hour of them, for rules that were judged already
+        self.events.append(said)
+        if said.taken is not None:
+            self.facts.take(said.taken)
 
 
 def verified(directory: Path) -> Report:
@@ -197,8 +237,7 @@ def _read(octets: bytes, place: Place) -> Said | None:
         entry = msgspec.json.decode(octets, type=Entry)
     except (msgspec.MsgspecError, RecursionError):
         return None
-    taken = Taken.of_entry(entry)
-    return Said(place, entry, None if taken is None else taken.data)
+    return Said(place, entry, Taken.of_entry(entry))
 
 
 def _unreadable(directory: Path) -> int:

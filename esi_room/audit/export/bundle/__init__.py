@@ -109,7 +109,7 @@ def _files(case: Case) -> Iterator[tuple[str, Path]]:
         return
     objects = {
         f"{'late' if said.place == 'late' else 'frames'}/{path.name}": path
-        for said in case.said()
+        for said in case.events
         if isinstance(said.data, CarmImage) and (path := case.object_of(said)) is not None
     }
     yield from sorted(objects.items())

@@ -35,7 +35,7 @@ def export(case: Case, to: Path) -> list[Path]:
     """The Bundle."""
     path = named(case, to, "fhir.json")
     with written(path) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(bundle(case)), indent=1) + b"\n")
+        file.write(msgspec.json.encode(bundle(case)) + b"\n")
     return [path]
 
 

@@ -55,7 +55,7 @@ def procedure(case: Case) -> Resource:
 
 def administrations(case: Case) -> Iterator[Resource]:
     """In the order of their entries."""
-    for said in case.said():
+    for said in case.events:
         match said.data:
             case Delivery() as delivery:
                 yield _delivery(case, said, delivery)

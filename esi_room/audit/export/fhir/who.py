@@ -9,7 +9,6 @@ from esi_room.events import CarmImage, DeviceState
 
 _PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 ROOM = "room"
-_UNSTARTED = "1970-01-01T00:00:00.000000Z"
 
 
 def patient(case: Case) -> Resource:
@@ -40,10 +39,9 @@ def _name(who: Identity) -> Resource:
 
 def devices(case: Case) -> list[Resource]:
     """Every device that an entry is of, as it names itself; first the room, which recorded."""
-    told: dict[str, str | None] = {}
+    told: dict[str, str | None] = dict.fromkeys(case.sources)
     carm: CarmImage | None = None
-    for said in case.said():
-        told.setdefault(said.entry.source, None)
+    for said in case.events:
         if isinstance(said.data, DeviceState) and said.data.identity:
             told[said.entry.source] = said.data.identity
         carm = said.data if isinstance(said.data, CarmImage) else carm
@@ -72,7 +70,7 @@ def _device(case: Case, source: str, itself: str | None, carm: CarmImage | None)
 
 def last_time(case: Case) -> str:
     """Of the last entry: the case as it was known then."""
-    return max((said.entry.received for said in case.said()), default=_UNSTARTED)
+    return max((case.until, *(said.entry.received for said in case.events)))
 
 
 def provenance(case: Case, of: list[Resource]) -> Resource:

@@ -62,5 +62,4 @@ def _style(case: Case) -> Html:
 
 def _axis(case: Case) -> Axis:
     """From the record's first entry to its last."""
-    times = [parse_rfc3339(said.entry.received) for said in case.said() if said.place == "journal"] or [0]
-    return Axis(min(times), max(times), case.zone)
+    return Axis(parse_rfc3339(case.began), parse_rfc3339(case.until), case.zone)

@@ -181,7 +181,7 @@ def _dose(case: Case, axis: Axis) -> Iterator[Lane]:
     """The total as it was known at each moment, in steps."""
     known = [
         (parse_rfc3339(said.entry.time), said.data.total.dap_gy_m2)
-        for said in case.said()
+        for said in case.events
         if isinstance(said.data, CarmDose) and said.data.taken_in is None and said.data.total.dap_gy_m2 is not None
     ]
     if not known:
@@ -208,7 +208,7 @@ def _alerts(case: Case, axis: Axis) -> Lane:
     """From when it was raised to when it was cleared."""
     cleared = dict[str, int]()
     raised = list[tuple[int, AlertRaised]]()
-    for said in case.said():
+    for said in case.events:
         if isinstance(said.data, AlertCleared):
             cleared.setdefault(said.data.alert, parse_rfc3339(said.entry.time))
         elif type(said.data) is AlertRaised and said.place == "journal":
@@ -228,14 +228,14 @@ def _gaps(case: Case, axis: Axis) -> Lane:
         return lambda y: _bar(axis, parse_rfc3339(gap.from_), parse_rfc3339(gap.to), y, words, words, "gap")
 
     return _rows(
-        [bar(said.entry.source, said.data) for said in case.said() if isinstance(said.data, DeviceGap)], "Gaps"
+        [bar(said.entry.source, said.data) for said in case.events if isinstance(said.data, DeviceGap)], "Gaps"
     )
 
 
 def _forms(case: Case, axis: Axis) -> Lane:
     """A mark each; those that correct and those that were corrected stand out."""
     marks = list[Html]()
-    for said in case.said():
+    for said in case.events:
         if not isinstance(said.data, Clinical) or said.place != "journal":
             continue
         corrects = isinstance(said.data, Correction)

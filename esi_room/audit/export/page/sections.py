@@ -86,7 +86,7 @@ def _corrections(case: Case) -> Html:
 
 def _corrected(case: Case, seq: int, by: tuple[Said, ...]) -> Iterator[tuple[object, ...]]:
     """One row a correction; where one followed another, what was corrected is what the one before had said."""
-    said = next((each for each in case.said() if each.entry.seq == seq and each.place != "late"), None)
+    said = next((each for each in case.events if each.entry.seq == seq and each.place != "late"), None)
     values = _fields(said.data) if said is not None else {}
     name = f"#{seq}" if said is None else f"#{seq} {_name(said)}"
     for each in by:
@@ -103,7 +103,7 @@ def _corrected(case: Case, seq: int, by: tuple[Said, ...]) -> Iterator[tuple[obj
 
 
 def _amendments(case: Case) -> Html:
-    made = [said for said in case.said() if said.place == "amendment" and isinstance(said.data, Clinical)]
+    made = [said for said in case.events if said.place == "amendment" and isinstance(said.data, Clinical)]
     rows = (
         (
             moment(each.entry.time, case.zone, day=True),
@@ -119,7 +119,7 @@ def _amendments(case: Case) -> Html:
 
 def _alerts(case: Case) -> Html:
     rows = []
-    for said in case.said():
+    for said in case.events:
         if isinstance(said.data, AlertRaised):
             what = said.data.TYPE.removeprefix("alert.") + (", overridden" if said.data.overridden else "")
             level = element("span", said.data.severity, class_=said.data.severity)
@@ -130,7 +130,7 @@ def _alerts(case: Case) -> Html:
 
 
 def _gaps(case: Case) -> Html:
-    gaps = [(said.entry.source, said.data) for said in case.said() if isinstance(said.data, DeviceGap)]
+    gaps = [(said.entry.source, said.data) for said in case.events if isinstance(said.data, DeviceGap)]
     return table(
         ("From", "To", "Seconds", "Device", "Why"),
         (
@@ -225,7 +225,7 @@ def _phases(case: Case) -> Html:
 def _lacks(case: Case) -> Html:
     complete = case.facts.completeness
     if complete is None:
-        return element("p", "The record does not say: the procedure has not ended.", class_="none")
+        return element("p", "The record does not say.", class_="none")
     rows: list[tuple[object, ...]] = [(lack.phase, lack.text, lack.item) for lack in complete.data.lacks]
     rows += [("rule", f"{rule} could not be judged: {why}", rule) for rule, why in complete.data.not_assessable.items()]
     rows += [("syringe", each.text, each.syringe) for each in complete.data.syringes if each.text]
@@ -234,7 +234,7 @@ def _lacks(case: Case) -> Html:
 
 def _forms(case: Case) -> Html:
     """Each form and correction, in the order of the entries."""
-    forms = [said for said in case.said() if isinstance(said.data, Clinical) and said.place == "journal"]
+    forms = [said for said in case.events if isinstance(said.data, Clinical) and said.place == "journal"]
     rows = [
         element(
             "tr",
