@@ -139,6 +139,22 @@ def test_a_short_dip_stays_in_a_long_record():
     assert min(value for _, value in drawn) == 61.0
 
 
+@pytest.mark.parametrize("at_s", [0, 200, 480, 600, 1000])
+def test_words_beside_a_bar_stay_in_the_drawing(at_s):
+    from zoneinfo import ZoneInfo
+
+    from esi_room.audit.export.page.axis import LEFT, WIDTH
+    from esi_room.audit.export.page.lanes import _LETTER_PX, _bar
+
+    axis = Axis(0, 1000 * NS, ZoneInfo("UTC"))
+    bar = _bar(axis, at_s * NS, (at_s + 1) * NS, 0, "w" * 300, "title", "alert")
+    place, words = re.findall(r"<text.*? x=\"([\d.]+)\".*?>(.*?)</text>", bar)[0]
+    length_px = len(words) * _LETTER_PX
+    left = float(place) - (length_px if "text-anchor" in bar else 0)
+    assert left >= LEFT and left + length_px <= WIDTH
+    assert words.endswith("…")
+
+
 def test_ticks_are_round_and_few():
     from zoneinfo import ZoneInfo
 

@@ -17,7 +17,7 @@ _TREND_PX = 58.0
 _ROW_PX = 16.0
 _THUMB_PX = 62.0
 _THUMB_ROWS = 3
-_LETTER_PX = 6.2
+_LETTER_PX = 5.9
 _TRENDS = (
     ("SpO₂ %", ("spo2_pct",)),
     ("Heart, pulse /min", ("heart_rate_bpm", "pulse_rate_bpm")),
@@ -46,8 +46,10 @@ def _bar(axis: Axis, begin_ns: int, end_ns: int, y: float, words: str, title: st
     """A stretch of time, with words in it where they fit, else behind it, and in its title in any case."""
     x, width = axis.span(begin_ns, end_ns)
     inside = len(words) * _LETTER_PX < width
-    at_end = not inside and x + width + len(words) * _LETTER_PX > WIDTH
+    left_px, right_px = x - LEFT - 8, WIDTH - x - width - 8
+    at_end = not inside and len(words) * _LETTER_PX > right_px and left_px > right_px
     place = {"x": x + 4} if inside else {"x": x - 4, "text_anchor": "end"} if at_end else {"x": x + width + 4}
+    words = words if inside else _cut(words, left_px if at_end else right_px)
     moments = f"{local(begin_ns, axis.zone):%H:%M:%S} to {local(end_ns, axis.zone):%H:%M:%S}"
     return element(
         "g",
@@ -55,6 +57,12 @@ def _bar(axis: Axis, begin_ns: int, end_ns: int, y: float, words: str, title: st
         element("rect", x=x, y=y, width=width, height=_ROW_PX - 2, class_=kind),
         element("text", words, y=y + 11, class_="inside" if inside else "beside", **place),
     )
+
+
+def _cut(words: str, room_px: float) -> str:
+    """As much as there is room for; the whole is in the title, and in the tables."""
+    letters = max(0, int(room_px / _LETTER_PX))
+    return words if len(words) <= letters else words[: max(0, letters - 1)] + "…"
 
 
 def _phases(case: Case, axis: Axis) -> Lane:
