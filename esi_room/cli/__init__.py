@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "verify": "Verify a record, or every record of a data directory.",
     "keys": "Make, show and rotate the key that the room signs its checkpoints with.",
     "witness": "Keep rooms' signed checkpoints elsewhere, against somebody who rewrites a room's disk.",
+    "export": "Take a record away, as files that other programs read.",
 }
 
 

@@ -62,7 +62,7 @@ class Previewer:
                     self._on_preview(Preview(sha256=sha256, sop_instance_uid=uid, jpeg=shown.jpeg, reason=shown.reason))
                     await asyncio.sleep(PAUSE_S)
         finally:
-            await self._drop()
+            await self.end()
 
     async def picture(self, path: Path, frame: int | None) -> Shown:
         """One frame (from 1; None: the last) of the object at `path`, for whoever asks."""
@@ -78,7 +78,7 @@ class Previewer:
             shown: Shown = await asyncio.wait_for(child.read(Shown), PATIENCE_S)
         except (EOFError, TimeoutError, ValueError):
             log.warning("preview_failed", file=path.name)
-            await self._drop()
+            await self.end()
             return Shown(jpeg=None, reason="the decoder crashed or took too long")
         return shown
 
@@ -90,7 +90,8 @@ class Previewer:
                 log.error("preview_not_started", reason=error.strerror)
         return self._child
 
-    async def _drop(self) -> None:
+    async def end(self) -> None:
+        """Its process ends."""
         if self._child is not None:
             child, self._child = self._child, None
             await child.end()

@@ -1,0 +1,274 @@
+"""The case: what is exported. One record, verified, with what belongs to it and stands elsewhere.
+
+    journal.jsonl, amendments.jsonl, and entries of later records that say `taken_in` of this one -> Case
+
+Rules:
+- It is verified before a line of it is believed, and so is every later record that something is taken from.
+- What does not verify is read all the same, as far as it can be, when the caller says so; `broken` then says what is
+  wrong, and the lines that are no entries are counted.
+- No path leads out of the records: no symbolic link is followed, and a digest is a digest before it names a file.
+- Images with `taken_in` came when this record was sealed already: the object lies in the record that received it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from esi_room.commands import Identity
+from esi_room.errors import BrokenRecord
+from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsNumeric, VitalsWaveform
+from esi_room.events.clinical import Correction
+from esi_room.procedure import identity as identities
+from esi_room.procedure.facts import Facts
+from esi_room.procedure.taken import Taken
+from esi_room.record.amendments import AMENDMENTS
+from esi_room.record.reader import JOURNAL
+from esi_room.record.verify import (
+    MAX_LINE_BYTES,
+    Report,
+    announced_after,
+    head_before,
+    record_ids,
+    verify_record,
+)
+
+Place = Literal["journal", "amendment", "late"]
+EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Said(NamedTuple):
+    """An entry of the case: where it stands, and what it says; `data` is None where its type is not known."""
+
+    place: Place
+    entry: Entry
+    taken: Taken | None
+
+    @property
+    def data(self) -> Payload | None:
+        """What it says."""
+        return None if self.taken is None else self.taken.data
+
+
+@dataclass(frozen=True)
+class Case:
+    """A record to be exported. `broken`: why it does not verify. `identity`: asked for, and still there."""
+
+    directory: Path
+    report: Report
+    broken: str | None
+    unreadable: int
+    zone: ZoneInfo
+    opened: RecordOpened | None
+    facts: Facts
+    corrections: dict[int, tuple[Said, ...]]
+    """By the `seq` of the form that they correct."""
+    events: tuple[Said, ...]
+    """All that `said` gives but for vitals, which are many."""
+    sources: frozenset[str]
+    began: str
+    until: str
+    """When the first and the last entry of the journal was received."""
+    late: tuple[Said, ...]
+    late_lines: tuple[bytes, ...]
+    with_identity: bool
+    identity: Identity | None
+
+    @property
+    def record(self) -> str:
+        """Its id."""
+        return self.directory.name
+
+    def said(self) -> Iterator[Said]:
+        """Every entry, in order: the journal, the amendments, then what came late."""
+        yield from _said(self.directory / JOURNAL, "journal", self.report)
+        yield from _said(self.directory / AMENDMENTS, "amendment", self.report)
+        yield from self.late
+
+    def lines(self) -> Iterator[bytes]:
+        """The octets of the journal, as far as `said` reads it."""
+        yield from _lines(self.directory / JOURNAL, _limit(self.report))
+
+    def images(self) -> list[Said]:
+        """The images of this case, the late ones with them, by the time at which they were taken: not those of another
+        case or another patient, nor what came twice."""
+        found = [said for said in self.events if isinstance(said.data, CarmImage) and self._is_of_it(said.data)]
+        return sorted(found, key=lambda said: (said.entry.time, said.entry.record, said.entry.seq))
+
+    def _is_of_it(self, image: CarmImage) -> bool:
+        here = image.taken_in is None or image.taken_in == self.record
+        return here and image.rows is not None and image.duplicate_of is None and image.identity != "mismatch"
+
+    def object_of(self, said: Said) -> Path | None:
+        """The DICOM object of an image; None where it is not there."""
+        if not isinstance(said.data, CarmImage) or _DIGEST.fullmatch(said.data.sha256) is None:
+            return None
+        path = self.directory.parent / said.entry.record / "frames" / f"{said.data.sha256}.dcm"
+        path = path if said.place == "late" else self.directory / "frames" / path.name
+        return path if path.is_file() and not path.is_symlink() else None
+
+
+def load(directory: Path, *, even_if_broken: bool = False, identity: bool = False) -> Case:
+    """The case of the record in `directory`. BrokenRecord where it does not verify and nobody insists."""
+    directory = directory.resolve()
+    report = verified(directory)
+    late, problems = _late(directory)
+    read = {octets: said for octets in late if (said := _read(octets, "late")) is not None}
+    broken = "; ".join([*_problems(report, directory), *problems]) or None
+    if broken is not None and not even_if_broken:
+        raise BrokenRecord(
+            f"{directory.name} does not verify: {broken}\n"
+            "Nothing was exported; --even-if-broken exports it, and every file says so."
+        )
+    fold = _Fold(directory.name)
+    for said in _said(directory / JOURNAL, "journal", report):
+        fold.take(said)
+    for said in _said(directory / AMENDMENTS, "amendment", report):
+        fold.take(said)
+    return Case(
+        directory=directory,
+        report=report,
+        broken=broken,
+        unreadable=0 if report.ok else _unreadable(directory),
+        zone=_zone(fold.opened),
+        opened=fold.opened,
+        facts=fold.facts,
+        corrections=fold.corrections,
+        events=(*fold.events, *read.values()),
+        sources=frozenset(fold.sources | {said.entry.source for said in read.values()}),
+        began=fold.began or EPOCH,
+        until=fold.until or EPOCH,
+        late=tuple(read.values()),
+        late_lines=tuple(read),
+        with_identity=identity,
+        identity=_identity(directory) if identity else None,
+    )
+
+
+class _Fold:
+    """What is kept of the entries on the one way through them: a record may be long."""
+
+    def __init__(self, record: str) -> None:
+        self.facts = Facts(record)
+        self.corrections: dict[int, tuple[Said, ...]] = {}
+        self.opened: RecordOpened | None = None
+        self.events: list[Said] = []
+        self.sources: set[str] = set()
+        self.began = self.until = ""
+
+    def take(self, said: Said) -> None:
+        """The next one."""
+        entry, data = said.entry, said.data
+        self.sources.add(entry.source)
+        if said.place == "journal":
+            self.began, self.until = self.began or entry.received, entry.received
+        if isinstance(data, RecordOpened):
+            self.opened = self.opened or data
+        if isinstance(data, Correction):
+            self.corrections[data.seq] = (*self.corrections.get(data.seq, ()), said)
+        if isinstance(data, VitalsNumeric | VitalsWaveform):
+            return  # the facts would keep but the last half hour of them, for rules that were judged already
+        self.events.append(said)
+        if said.taken is not None:
+            self.facts.take(said.taken)
+
+
+def verified(directory: Path) -> Report:
+    """The record in `directory`, with the room around it as far as that is at hand."""
+    newest = directory.parent.name != "records" or directory.name == record_ids(directory.parent.parent)[-1]
+    return verify_record(
+        directory,
+        head_before(directory),
+        announced=announced_after(directory),
+        may_be_open=newest,
+        being_written=newest and _being_written(directory.parent.parent),
+    )
+
+
+def _being_written(data: Path) -> bool:
+    """Does a daemon hold the lock of this data directory?"""
+    try:
+        with (data / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _problems(report: Report, directory: Path) -> list[str]:
+    """In words, with no path of this machine in them."""
+    return [str(problem).replace(f"{directory}/", "") for problem in report.problems]
+
+
+def _limit(report: Report) -> int | None:
+    """Of an open record that holds, as many lines as were verified: the daemon goes on writing."""
+    return report.lines if report.ok else None
+
+
+def _said(path: Path, place: Place, report: Report) -> Iterator[Said]:
+    for octets in _lines(path, _limit(report) if place == "journal" else None):
+        said = _read(octets, place)
+        if said is not None:
+            yield said
+
+
+def _lines(path: Path, limit: int | None = None) -> Iterator[bytes]:
+    if not path.is_file() or path.is_symlink():
+        return
+    with path.open("rb") as file:
+        count = 0
+        while (limit is None or count < limit) and (octets := file.readline(MAX_LINE_BYTES)):
+            count += 1
+            yield octets
+
+
+def _read(octets: bytes, place: Place) -> Said | None:
+    try:
+        entry = msgspec.json.decode(octets, type=Entry)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return Said(place, entry, Taken.of_entry(entry))
+
+
+def _unreadable(directory: Path) -> int:
+    return sum(_read(octets, "journal") is None for octets in _lines(directory / JOURNAL))
+
+
+def _late(directory: Path) -> tuple[list[bytes], list[str]]:
+    """What later records of the room say was taken in this one; and what is wrong with those of them that do."""
+    found, problems = list[bytes](), list[str]()
+    if directory.parent.name != "records":
+        return found, problems
+    mark = f'"taken_in":"{directory.name}"'.encode()
+    for record in record_ids(directory.parent.parent):
+        path = directory.parent / record / JOURNAL
+        own = f'{{"v":1,"record":"{record}",'.encode()
+        lines = [each for each in _lines(path) if mark in each] if record > directory.name else []
+        if lines:
+            problems += [f"{record}: {what}" for what in _problems(verified(path.parent), path.parent)]
+            found += [octets for octets in lines if octets.startswith(own)]
+    return found, problems
+
+
+def _zone(opened: RecordOpened | None) -> ZoneInfo:
+    try:
+        return ZoneInfo("UTC" if opened is None else opened.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _identity(directory: Path) -> Identity | None:
+    path = directory / "private" / identities.FILE
+    if directory.parent.name != "records" or path.is_symlink():
+        return None
+    return identities.read(directory.parent.parent, directory.name)

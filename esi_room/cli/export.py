@@ -1,0 +1,46 @@
+"""`esi-room export`: take a record away, as files that other programs read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from esi_room.audit.export import FORMATS, exporter
+from esi_room.audit.export.case import load
+
+EXAMPLE = """\b
+Examples:
+  esi-room export data/records/20261123T093000Z-1f2e --format csv
+  esi-room export data/records/20261123T093000Z-1f2e --format csv --to /media/usb --even-if-broken
+"""
+
+
+@click.command(epilog=f"{EXAMPLE}\n\b\nFormats:\n" + "\n".join(f"  {k:7} {v.text}" for k, v in FORMATS.items()))
+@click.argument("record", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--format", "name", type=click.Choice(list(FORMATS)), required=True, help="What to make of it.")
+@click.option(
+    "--to", default=".", type=click.Path(file_okay=False, path_type=Path), help="Directory to put it in.  [default: .]"
+)
+@click.option("--even-if-broken", is_flag=True, help="Export a record that does not verify; every file says so.")
+@click.option("--identity", is_flag=True, help="With who the patient is, where the format has a place for that.")
+def command(record: Path, *, name: str, to: Path, even_if_broken: bool, identity: bool) -> None:
+    """Export a record, its amendments and its late images; names each file that it made.
+
+    The record is verified first. Who the patient is stays out unless asked for. Exit status 1: the record does not
+    verify (with --even-if-broken, the files are there all the same).
+    """
+    if not (record / "journal.jsonl").exists():
+        raise click.UsageError(f"{record} is no record (a record has a journal.jsonl)")
+    case = load(record, even_if_broken=even_if_broken, identity=identity)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        made = exporter(name)(case, to)
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error}") from error
+    for path in made:
+        click.echo(path)
+    if case.broken is not None:
+        click.echo(f"BROKEN: {case.broken}", err=True)
+        sys.exit(1)
