@@ -145,6 +145,10 @@ def test_a_played_case_with_its_wire(tmp_path: Path) -> None:
     bundle = export(record, tmp_path / "out", "--identity")
     assert list((bundle / "wire").iterdir()) and list((bundle / "frames").iterdir())
     assert followed(bundle) == last_said(bundle)
+    checkpoints = bundle / "checkpoints.jsonl"
+    assert not list(bundle.rglob("private.pem"))
+    checkpoints.write_bytes(checkpoints.read_bytes().replace(b'"seq":', b'"seq":1'))
+    assert "BROKEN signature" in followed(bundle)
     wire = next((bundle / "wire").iterdir())
     alter(wire, b'"dir":"rx"', b'"dir":"tx"')
     assert "BROKEN at" in followed(bundle)

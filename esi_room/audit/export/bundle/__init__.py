@@ -26,11 +26,13 @@ from esi_room.audit.export.files import named, written
 from esi_room.events import CarmImage
 from esi_room.record.amendments import AMENDMENTS
 from esi_room.record.reader import JOURNAL
+from esi_room.record.verify_checkpoints import CHECKPOINTS
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same record gives the same octets
 _MODE = 0o600 << 16
 _CHUNK_BYTES = 1 << 20
 _WIRE = re.compile(r"[A-Za-z0-9_-]{1,64}\.jsonl")
+_KEY = re.compile(r"[0-9a-f]{16}\.pem")  # public keys: the private one has another name
 _PRIVATE = re.compile(r"identity\.json|[0-9a-f]{64}\.mpps")
 
 WITHOUT = """
@@ -104,7 +106,8 @@ class _Joined(io.RawIOBase):
 
 def _files(case: Case) -> Iterator[tuple[str, Path]]:
     """What is copied as it is: names in the bundle, and where they lie."""
-    yield from _found(case.directory, re.compile(re.escape(AMENDMENTS)), "")
+    yield from _found(case.directory, re.compile(f"{re.escape(AMENDMENTS)}|{re.escape(CHECKPOINTS)}"), "")
+    yield from _found(case.directory.parent.parent / "keys", _KEY, "keys/")
     if not case.with_identity:
         return
     objects = {
