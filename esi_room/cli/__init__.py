@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "drivers": "List what can be connected, and how.",
     "records": "List the records of a data directory.",
     "verify": "Verify a record, or every record of a data directory.",
+    "replay": "Publish a record again as it was, or derive it again from the bytes on its wires.",
 }
 
 
