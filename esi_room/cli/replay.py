@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from esi_room.audit.replay.script import Picture, Pictures, Script, opening
 from esi_room.audit.replay.span import Place, place
 from esi_room.audit.replay.states import Message
 from esi_room.carm.picture.previewer import Previewer
+from esi_room.cli import deriving
 from esi_room.cli.bar import Bar
 from esi_room.config import RoomConfig, load
 from esi_room.outputs.client import BrokerSettings
@@ -67,6 +69,8 @@ class Speed(click.ParamType[float | None]):
 )  # fmt: skip
 @click.option("--session", metavar="NAME", help="Publish below replay/NAME/.  [default: the record's id]")
 @click.option("--images/--no-images", default=True, help="Make image/last, too.  [default: images]")
+@click.option("--derive", is_flag=True, help="Derive it again instead, and report every difference.")
+@click.option("--json", "as_json", is_flag=True, help="With --derive: one JSON object a finding, for programs.")
 @click.option("--even-if-broken", is_flag=True, help="Also where the record does not verify.")
 def command(
     record: str,
@@ -78,16 +82,26 @@ def command(
     path: Path,
     session: str | None,
     images: bool,
+    derive: bool,
+    as_json: bool,
     even_if_broken: bool,
 ) -> None:
     """Publish a record again below esi/ROOM/replay/SESSION/, every line and state as it was, with the spacing it had.
 
     RECORD is a record's directory, or its id in the data directory of --config. It is verified first. Ctrl-Z (SIGTSTP)
     pauses and goes on again, as does SIGCONT; Ctrl-C ends. A phase means its first entry; a time alone (HH:MM[:SS])
-    is by the room's clock and zone. Exit status 1: the record does not hold, or the broker is gone.
+    is by the room's clock and zone.
+
+    With --derive nothing is published: the bytes of wire/ go to fresh drivers, and every difference from what was
+    recorded is reported, with the bytes; and whether alerts, deliveries, phases and completeness follow from the
+    entries. Drivers' options are those of --config.
+
+    Exit status 1: the record does not hold, the broker is gone, or there is a difference.
     """
     at = found(record, path)
     verified(at, even_if_broken=even_if_broken)
+    if derive:
+        sys.exit(deriving.show(at, load(path) if path.is_file() else None, as_json=as_json))
     opened, said = opening(at)
     name = session or opened.record
     if not LEVEL.fullmatch(name):

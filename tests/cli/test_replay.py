@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -135,3 +136,26 @@ def _until_handled(pid: int, number: signal.Signals) -> None:
         if int(caught, 16) >> (number - 1) & 1:
             return
         time.sleep(0.02)
+
+
+def test_derived_again_without_a_difference(record: Path) -> None:
+    status, said = call(record, "--derive")
+    assert status == 0, said
+    assert "oximeter-1: 35 entries beside 39 wire lines, no difference" in said
+    assert "procedure: alerts, deliveries, phases and completeness beside the entries, no difference" in said
+    assert call(record, "--derive", "--json") == (0, "")
+
+
+def test_a_difference_is_said_with_its_bytes(record: Path) -> None:
+    path = record / "journal.jsonl"
+    octets = path.read_bytes()
+    at = octets.index(b'"value":', octets.index(b'"source":"oximeter-1"', octets.index(b"vitals.numeric")))
+    path.write_bytes(octets[:at] + b'"value":1' + octets[at + 8 :])
+    assert call(record, "--derive")[0] == 1, "it does not verify either"
+    status, said = call(record, "--derive", "--even-if-broken")
+    assert (status, said.count("1 DIFFERENCE")) == (1, 1)
+    assert "recorded otherwise than the bytes say" in said and "bytes:    " in said
+    status, said = call(record, "--derive", "--even-if-broken", "--json")
+    found = json.loads(said.splitlines()[-1])
+    assert (status, found["device"]) == (1, "oximeter-1")
+    assert bytes.fromhex(found["octets"])
