@@ -5,16 +5,19 @@ A line that is no entry (only a record that does not hold has one) is passed ove
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from esi_room.clock import parse_rfc3339
 from esi_room.events import Entry
 from esi_room.record.reader import JOURNAL
 from esi_room.record.verify import MAX_LINE_BYTES
 
+_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _decoder = msgspec.json.Decoder(Entry)
 
 
@@ -33,6 +36,8 @@ def entries(record: Path) -> Iterator[Numbered]:
                 return
             try:
                 entry = _decoder.decode(octets)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+                parse_rfc3339(entry.received)
+            except ValueError:  # msgspec's own errors are such, too
                 continue
-            yield Numbered(octets, entry)
+            if _TYPE.fullmatch(entry.type):  # it becomes a topic
+                yield Numbered(octets, entry)

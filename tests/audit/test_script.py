@@ -121,3 +121,24 @@ def test_status_says_that_it_runs_and_that_it_is_over(record: Path) -> None:
     first, last = states(script(record), "status")
     assert (first["status"], first["record"]) == ("online", record.name)
     assert (last["status"], last["problem"]) == ("offline", "the replay ended")
+
+
+def test_what_no_longer_is_an_entry_is_passed_over_and_no_link_leads_out_of_the_record(
+    record: Path, tmp_path: Path
+) -> None:
+    """Only a record that does not hold has such things; it may be replayed all the same."""
+    copy = shutil.copytree(record, tmp_path / record.name)
+    path = copy / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    spoiled = [lines[0], lines[1][:40] + b"\n", lines[2].replace(b"device.state", b"a/#"), b"\xff\n", *lines[3:]]
+    path.write_bytes(b"".join(spoiled) + b'{"v":1')
+    for frame in (copy / "frames").iterdir():
+        frame.unlink()
+        frame.symlink_to("/etc/hostname")
+
+    async def picture(path: Path) -> Picture:
+        raise AssertionError(path)
+
+    messages = script(copy, pictures=picture)
+    assert [m.payload for m in messages if m.entry] == [lines[0], *lines[3:]]
+    assert states(messages, "state/carm")[-1]["preview_problem"] == "its file is not there"

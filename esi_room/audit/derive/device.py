@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from esi_room.events import (
     DeviceRejected,
     DeviceState,
     Entry,
+    ProcedureRules,
     PumpAlarm,
     PumpCompleted,
     PumpStarted,
@@ -50,12 +52,14 @@ class Difference(NamedTuple):
 
 class Known(NamedTuple):
     """What the journal says beside the readings. `unsaid`: spans of time (from, to) at whose end the daemon was killed,
-    or which is not over: what was on its way to the record then was never acknowledged."""
+    or which is not over: what was on its way to the record then was never acknowledged. `ruled`: it names rules, so
+    that something follows from its entries."""
 
     drivers: Mapping[str, frozenset[str]]
     identities: Mapping[str, frozenset[str]]
     sources: frozenset[str]
     unsaid: tuple[tuple[int, int], ...]
+    ruled: bool
 
 
 def known(record: Path) -> Known:
@@ -64,20 +68,22 @@ def known(record: Path) -> Known:
     identities: dict[str, set[str]] = {}
     sources: set[str] = set()
     unsaid: list[tuple[int, int]] = []
-    last: Entry | None = None
+    ruled, last = False, None
     for _, entry in entries(record):
         if entry.type in SAID:
             sources.add(entry.source)
         elif entry.type == DeviceState.TYPE:
-            said = msgspec.json.decode(entry.data, type=DeviceState)
-            drivers.setdefault(entry.source, set()).update(filter(None, [said.driver]))
-            identities.setdefault(entry.source, set()).update(filter(None, [said.identity]))
+            with suppress(msgspec.MsgspecError):  # only in a record that does not hold
+                said = msgspec.json.decode(entry.data, type=DeviceState)
+                drivers.setdefault(entry.source, set()).update(filter(None, [said.driver]))
+                identities.setdefault(entry.source, set()).update(filter(None, [said.identity]))
         elif entry.type == RecordRecovered.TYPE and last is not None:
             unsaid.append((_wall_ns(last), _wall_ns(entry)))
+        ruled = ruled or entry.type == ProcedureRules.TYPE
         last = entry
     if last is not None and last.type != RecordSealed.TYPE:
         unsaid.append((_wall_ns(last), 1 << 63))
-    return Known(_frozen(drivers), _frozen(identities), frozenset(sources), tuple(unsaid))
+    return Known(_frozen(drivers), _frozen(identities), frozenset(sources), tuple(unsaid), ruled)
 
 
 class Checked(NamedTuple):
@@ -164,8 +170,9 @@ class DeviceCheck:
         """Octets that were not understood: as many as were recorded, and for the same reasons."""
         counted, reasons = 0, set[str]()
         for entry in self._rejected_entries():
-            said = msgspec.json.decode(entry.data, type=DeviceRejected)
-            counted, reasons = counted + said.bytes, reasons | set(said.counts)
+            with suppress(msgspec.MsgspecError):
+                said = msgspec.json.decode(entry.data, type=DeviceRejected)
+                counted, reasons = counted + said.bytes, reasons | set(said.counts)
         derived = self._deriving.rejected
         if reasons <= set(derived) and counted <= derived.total() <= counted + self._uncounted():
             return

@@ -32,7 +32,8 @@ def derive(record: Path, make: Make) -> Iterator[Finding]:
     facts = known(record)
     for device in sorted({*devices(record), *facts.sources}):
         yield _device(record, device, facts, make)
-    yield _procedure(record)
+    if facts.ruled:
+        yield _procedure(record)
 
 
 def _device(record: Path, device: str, facts: Known, make: Make) -> Finding:

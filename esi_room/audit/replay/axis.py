@@ -34,7 +34,7 @@ class Axis:
 
     def place(self, entry: Entry) -> Moment:
         """The next entry's. The first one stands at the monotonic clock's own value."""
-        wall_ns = _wall_ns(entry, self._last[0])
+        wall_ns = parse_rfc3339(entry.received)
         if self._at_ns is None:
             self._at_ns = entry.mono_ns
         elif entry.type == RecordRecovered.TYPE:
@@ -44,10 +44,3 @@ class Axis:
         self._at_ns = max(self._at_ns, observed_ns)
         self._last = (wall_ns, entry.mono_ns)
         return Moment(self._at_ns, observed_ns, wall_ns + self._at_ns - observed_ns)
-
-
-def _wall_ns(entry: Entry, otherwise_ns: int) -> int:
-    try:
-        return parse_rfc3339(entry.received)
-    except ValueError:  # only in a record that does not hold
-        return otherwise_ns

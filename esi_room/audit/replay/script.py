@@ -98,7 +98,9 @@ class Script:
     async def _picture(self, sha256: str | None) -> AsyncIterator[Message]:
         if sha256 is None or self._pictures is None:
             return
-        picture = await self._pictures(self._record / "frames" / f"{sha256}.dcm")
+        path = self._record / "frames" / f"{sha256}.dcm"
+        outside = path.is_symlink() or not path.is_file()  # only in a record that does not hold
+        picture = Picture(None, "its file is not there") if outside else await self._pictures(path)
         for message in self._states.picture(sha256, picture.jpeg, picture.problem or "no picture can be made of it"):
             yield message
 
@@ -134,7 +136,9 @@ def opening(record: Path) -> tuple[Entry, RecordOpened]:
     first = next(entries(record), None)
     if first is not None and first.entry.type == RecordOpened.TYPE:
         with suppress(msgspec.MsgspecError):
-            return first.entry, msgspec.json.decode(first.entry.data, type=RecordOpened)
+            said = msgspec.json.decode(first.entry.data, type=RecordOpened)
+            if t.LEVEL.fullmatch(said.room):
+                return first.entry, said
     raise CommandRefused(f"{record}: its first line is no record.opened, so it cannot be replayed")
 
 
