@@ -95,17 +95,17 @@ def test_a_real_broker_gets_it_paused_by_a_signal(
     server = subprocess.Popen([peers.need("mosquitto"), "-p", str(port)], stderr=subprocess.DEVNULL)
     url = f"mqtt://127.0.0.1:{port}"
     try:
-        options = ["replay", str(record), "--mqtt", url, "--speed", "20", "--session", "s"]
+        options = ["replay", str(record), "--mqtt", url, "--speed", "50", "--session", "s"]
         _until_up(port)
         with (tmp_path / "got").open("wb") as out:
             command = [peers.need("mosquitto_sub"), "-p", str(port), "-t", "esi/esi-1/replay/s/event/#", "-N"]
-            listening = subprocess.Popen([*command, "-W", "8", "-C", "150"], stdout=out)
+            listening = subprocess.Popen([*command, "-W", "60", "-C", "150"], stdout=out)
         replaying = subprocess.Popen([sys.executable, "-m", "esi_room.cli", *options], stdout=subprocess.PIPE)
         _until_handled(replaying.pid, signal.SIGTSTP)
         replaying.send_signal(signal.SIGTSTP)
         replaying.send_signal(signal.SIGCONT)
-        said, _ = replaying.communicate(timeout=30)
-        listening.wait(timeout=30)
+        said, _ = replaying.communicate(timeout=60)
+        listening.wait(timeout=70)
     finally:
         server.terminate()
         server.wait()
