@@ -5,6 +5,7 @@
     ├── LinkError             whoever plugs cables: the port is absent, busy or was pulled
     ├── RecordError           whoever runs the machine: the record cannot be written (disk full, I/O error)
     │   └── RecordFull        ... and so much is waiting already that this entry was not taken
+    ├── SigningError          whoever runs the machine: there is no key to sign with, and what to do about that
     ├── BrokenRecord          the auditor: the record does not verify; says which line and why
     ├── CommandRefused        whoever gave a command: why it cannot be carried out now, and what would do
     └── BrokerError           whoever runs the broker: refused, gone, or not to be found
@@ -35,6 +36,10 @@ class RecordError(EsiRoomError):
 
 class RecordFull(RecordError):
     """Too much waits for a disk that does not answer; this entry was refused, not queued."""
+
+
+class SigningError(EsiRoomError):
+    """The room's signing key is gone, cannot be read, or is not to be made here."""
 
 
 class BrokenRecord(EsiRoomError):

@@ -12,6 +12,8 @@ import pytest
 from esi_room.cli import COMMANDS
 from esi_room.clock import ManualClock
 from esi_room.events import ClinicalNote, Event
+from esi_room.record.checkpoints import Checkpoints
+from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Identity, Journal
 
@@ -54,6 +56,9 @@ async def _build(root: Path) -> Path:
             await journal.commit(Event(source="room", data=note, received=clock.now()))
         (journal.directory / "frames").mkdir()
         (journal.directory / "frames" / f"{sha256(IMAGE)}.dcm").write_bytes(IMAGE)
+        checkpoints = Checkpoints(root, Disk())
+        checkpoints.keys.make()
+        checkpoints.sign_up_to(journal.committed, clock.now().wall_ns)
         return journal.directory
 
 
@@ -62,8 +67,8 @@ def record(tmp_path: Path) -> Path:
     return asyncio.run(_build(tmp_path))
 
 
-def check(record: Path) -> str:
-    (script,) = (block for block in blocks() if "sha256sum" in block)
+def check(record: Path, tool: str = "sha256sum") -> str:
+    (script,) = (block for block in blocks() if tool in block)
     lines = [line for line in script.splitlines() if not line.startswith("cd ")]
     done = subprocess.run(["sh", "-c", "\n".join(lines)], cwd=record, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
@@ -85,3 +90,11 @@ def test_the_shell_check_names_the_line_after_an_altered_one(record, line):
 def test_the_shell_check_finds_a_replaced_image(record):
     next((record / "frames").iterdir()).write_bytes(IMAGE + b"x")
     assert "FAILED" in check(record)
+
+
+def test_the_shell_check_of_a_signature_holds_and_finds_a_forged_one(record, peers):
+    peers.need("openssl")
+    assert "Signature Verified Successfully" in check(record, "openssl")
+    path = record / "checkpoints.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"seq":5', b'"seq":4'))
+    assert "Signature Verification Failure" in check(record, "openssl")

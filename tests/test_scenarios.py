@@ -12,7 +12,10 @@ import pytest
 from virtual.room import Played, play
 
 from esi_room.commands import COMMANDS, SAYINGS, Say
+from esi_room.events import Entry
+from esi_room.procedure.again import Mismatch, mismatches
 from esi_room.procedure.rules import table
+from esi_room.record.reader import journal_path
 from esi_room.record.verify import verify_room
 from simulators import scenario
 from simulators.clock import ScenarioClock
@@ -95,9 +98,30 @@ def test_it_raises_the_alerts_that_it_says(name: str, tmp_path: Path) -> None:
     assert (played.refused, played.stored) == ([], True)
     assert set(played.alerts()) == set(scenario.load(name).expect)
     assert all(report.ok for report in verify_room(played.data))
+    assert followed_again(played) == []
     check = CHECKS.get(name)
     if check is not None:
         check(played)
+
+
+def followed_again(played: Played) -> list[Mismatch]:
+    """Where the records say something else than what follows from them: alerts, phases, deliveries, completeness."""
+    journals = [journal_path(played.data, record).read_bytes().splitlines() for record in played.procedures]
+    return [
+        mismatch
+        for lines in journals
+        for mismatch in mismatches([msgspec.json.decode(line, type=Entry) for line in lines])
+    ]
+
+
+def test_half_an_hour_passes_in_seconds_and_twice_the_same_to_the_last_octet(tmp_path: Path) -> None:
+    case = scenario.load("lumbar_interlaminar")
+    slow = case._replace(steps=tuple(step._replace(at_s=step.at_s * 2.1) for step in case.steps))
+    one, other = (play(slow, tmp_path / name) for name in ("one", "other"))
+    assert one.journal() == other.journal()
+    assert one.lasted_s > 1800
+    assert one.took_s < one.lasted_s / 10
+    assert followed_again(one) == []
 
 
 def complete(played: Played) -> None:

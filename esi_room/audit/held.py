@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from esi_room.errors import BrokenRecord
-from esi_room.record.verify import Report, announced_after, head_before, record_ids, verify_record
+from esi_room.record.verify import Report, announced_after, head_before, record_ids, signing_of, verify_record
 
 
 def report(record: Path, progress: Callable[[int], None] = lambda _: None) -> Report:
@@ -17,6 +17,7 @@ def report(record: Path, progress: Callable[[int], None] = lambda _: None) -> Re
         at,
         head_before(at),
         announced=announced_after(at),
+        signing=signing_of(at),
         may_be_open=newest,
         being_written=newest,
         progress=progress,

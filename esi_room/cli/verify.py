@@ -12,7 +12,18 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from esi_room.record.verify import Report, announced_after, head_before, record_ids, verify_record, verify_room
+from esi_room.errors import BrokenRecord
+from esi_room.record.verify import (
+    Report,
+    announced_after,
+    head_before,
+    record_ids,
+    rooms,
+    signing_of,
+    verify_record,
+    verify_room,
+)
+from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
 
 LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
 
@@ -20,21 +31,27 @@ EXAMPLE = """\b
 Example:
   esi-room verify data
   esi-room verify data/records/20261123T093000Z-1f2e
+  esi-room verify data --witness witness.jsonl
 """
 
 
 @click.command(epilog=EXAMPLE)
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a record, for programs.")
-def command(path: Path, *, as_json: bool) -> None:
+@click.option(
+    "--witness", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `esi-room witness` kept: hold the records to it.",
+)  # fmt: skip
+def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
     """Verify a record, or every record of a data directory and the chain across them.
 
     Says the first bad line and why. Exit status 0: all holds; 1: something does not; 2: there is no record.
     """
+    witnessed = () if witness is None else _witnessed(path, witness)
     reports = []
     with _bar(path) as progress:
         task = progress.add_task("verifying", total=_size(path))
-        for report in _reports(path, lambda count: progress.advance(task, count)):
+        for report in _reports(path, witnessed, lambda count: progress.advance(task, count)):
             reports.append(report)
             if not as_json:
                 progress.console.print(_line(report), highlight=False, soft_wrap=True)
@@ -45,10 +62,25 @@ def command(path: Path, *, as_json: bool) -> None:
     broken = sum(not report.ok for report in reports)
     if not as_json:
         click.echo(_verdict(reports, broken))
+        for remark in _remarks(reports, witness, witnessed):
+            click.echo(remark)
     sys.exit(1 if broken else 0)
 
 
-def _reports(path: Path, progress: Callable[[int], None]) -> Iterator[Report]:
+def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
+    """The checkpoints in the witness's file that speak of what is to be verified. BrokenRecord: there are none."""
+    found = read_witnessed(witness)
+    if found.problem is not None:
+        raise BrokenRecord(str(found.problem))
+    alone = (path / "journal.jsonl").exists()
+    ids, of_rooms = ({path.resolve().name}, set[str]()) if alone else (set(record_ids(path)), rooms(path))
+    mine = tuple(each for each in found.checkpoints if each.record in ids or each.room in of_rooms)
+    if not mine:
+        raise BrokenRecord(f"{witness} holds no checkpoint of {path}: it proves nothing of it")
+    return mine
+
+
+def _reports(path: Path, witnessed: tuple[Checkpoint, ...], progress: Callable[[int], None]) -> Iterator[Report]:
     if (path / "journal.jsonl").exists():
         record = path.resolve()
         newest = record.parent.name != "records" or record.name == record_ids(record.parent.parent)[-1]
@@ -57,12 +89,13 @@ def _reports(path: Path, progress: Callable[[int], None]) -> Iterator[Report]:
             record,
             head_before(record),
             announced=announced_after(record),
+            signing=signing_of(record, witnessed),
             may_be_open=newest,
             being_written=being_written,
             progress=progress,
         )
         return
-    yield from verify_room(path, being_written=_being_written(path), progress=progress)
+    yield from verify_room(path, being_written=_being_written(path), witnessed=witnessed, progress=progress)
 
 
 def _being_written(data: Path) -> bool:
@@ -100,6 +133,7 @@ def _line(report: Report) -> str:
     state = "sealed" if report.sealed else "open"
     what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
     what += f", {report.amendments} amendments" if report.amendments else ""
+    what += f", signed up to line {report.signed_lines}" if report.signed_lines else ""
     notes = "".join(f"\n        note: {note}" for note in report.notes)
     return f"[green]holds[/]   {report.record}  {report.kind or '?':9}  {state:6}  {what}{notes}"
 
@@ -108,6 +142,15 @@ def _verdict(reports: list[Report], broken: int) -> str:
     if broken:
         return f"{broken} of {len(reports)} record(s) DO NOT HOLD."
     return f"All {len(reports)} record(s) hold: nothing was altered, removed or inserted."
+
+
+def _remarks(reports: list[Report], witness: Path | None, witnessed: tuple[Checkpoint, ...]) -> Iterator[str]:
+    """What the verdict rests on."""
+    if not any(report.checkpoints for report in reports):
+        yield "Nothing here is signed: that lines at the end were altered or cut off cannot be seen."
+    if witness is not None:
+        last = witnessed[-1]
+        yield f"Held to {len(witnessed)} checkpoints of {witness}; the last is of {last.record}, line {last.seq + 1}."
 
 
 def _as_dict(report: Report) -> dict[str, object]:
@@ -120,6 +163,8 @@ def _as_dict(report: Report) -> dict[str, object]:
         "images": report.images,
         "wire_lines": report.wire_lines,
         "amendments": report.amendments,
+        "checkpoints": report.checkpoints,
+        "signed_lines": report.signed_lines,
         "head": report.head,
         "opened": report.opened,
         "closed": report.closed,

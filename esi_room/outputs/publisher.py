@@ -31,8 +31,10 @@ from esi_room.outputs.feed import Picture, StateFeed
 from esi_room.outputs.messages import Status
 from esi_room.outputs.outbox import Outbox
 from esi_room.outputs.retained import Retained
+from esi_room.outputs.snapshots import AsOf, CheckpointState
 from esi_room.outputs.tasks import until_first
 from esi_room.outputs.topics import Topics
+from esi_room.record.checkpoints import Signed
 from esi_room.record.journal import Journal
 
 BACKOFF_S = (0.2, 10.0)  # first and longest pause between two attempts
@@ -78,6 +80,7 @@ class Publisher:
         self._outage_began_ns: int | None = None
         self._attempts = 0
         self._status: Status | None = None
+        self._unsigned: str | None = None
         self._look_at_journal()
         journal.at_change(self._look_at_journal)
 
@@ -109,6 +112,24 @@ class Publisher:
     def set_identity(self, identity: bytes | None) -> None:
         """The patient of the open record, for those whom the broker's access rules let see it; None: nobody."""
         self._retained.set(self._topics(t.IDENTITY), identity or b"")
+
+    def set_checkpoint(self, signed: Signed) -> None:
+        """The last checkpoint, durable by now."""
+        state = CheckpointState(
+            as_of=AsOf(record=signed.record, seq=signed.seq),
+            published_at=rfc3339(self._clock.now().wall_ns),
+            sha256=signed.sha256,
+            time=signed.time,
+            key=signed.key,
+            public_key=signed.public.hex(),
+            line=signed.octets.decode().removesuffix("\n"),
+        )
+        self._retained.set(self._topics(t.CHECKPOINT), _encoder.encode(state))
+
+    def set_unsigned(self, problem: str | None) -> None:
+        """Why the record is not being signed, for `status`; None: it is."""
+        self._unsigned = problem
+        self._say_status()
 
     # --- connections --------------------------------------------------------------------------------------
 
@@ -232,7 +253,7 @@ class Publisher:
             self._retained.set(self._topics(t.STATUS), _encoder.encode(status))
 
     def _problem(self) -> str | None:
-        problems: Sequence[str | None] = (self._journal.problem, self._outbox.problem)
+        problems: Sequence[str | None] = (self._journal.problem, self._unsigned, self._outbox.problem)
         return "; ".join(filter(None, problems)) or None
 
     def _offline(self, since: str | None, reason: str) -> bytes:

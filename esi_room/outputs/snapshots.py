@@ -342,6 +342,21 @@ class DeviceSnapshot(Snapshot, frozen=True):
     last_gap: GapValue | None
 
 
+class CheckpointState(Snapshot, frozen=True, kw_only=True):
+    """`state/checkpoint`: how far the record reached, signed; one a minute while entries are written, one at each seal.
+
+    `as_of` is the line that it names. `line`: the line of `checkpoints.jsonl`, octet for octet, without its newline;
+    the Ed25519 signature is of its octets before `,"signature":`. `sha256`, `time` and `key` (the key's id) are what
+    `line` says. `public_key`: the 32 octets in hex; whoever keeps checkpoints compares it with what was kept before.
+    """
+
+    sha256: str
+    time: str
+    key: str
+    public_key: str
+    line: str
+
+
 STATES: dict[str, type[Snapshot]] = {
     "state/procedure": ProcedureState,
     "state/vitals": VitalsState,
@@ -349,6 +364,7 @@ STATES: dict[str, type[Snapshot]] = {
     "state/carm": CarmState,
     "state/dose": DoseState,
     "state/alerts": AlertsState,
+    "state/checkpoint": CheckpointState,
     "state/device/": DeviceSnapshot,
 }
 """Every snapshot topic below the room; the one that ends in `/` goes on with a device's id."""

@@ -16,6 +16,7 @@ PUMP = "state/pump"
 CARM = "state/carm"
 DOSE = "state/dose"
 ALERTS = "state/alerts"
+CHECKPOINT = "state/checkpoint"
 DEVICE = "state/device/"  # + id
 DEVICES = "state/device/+"
 IMAGE = "image/last"

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from esi_room.clock import Stamp
 from esi_room.events import Entry, Payload, ProcedureRules, Severity
 from esi_room.procedure.follower import Follower, is_derived
 from esi_room.procedure.rules import Book, RuleData
@@ -40,7 +39,7 @@ def mismatches(entries: Iterable[Entry]) -> Iterator[Mismatch]:
         if taken is None:
             continue
         if is_derived(taken.data):
-            due = due or _due(follower, taken.received)
+            due = due or follower.look(taken.received)
             if taken.data not in due:
                 yield Mismatch(entry.seq, f"{entry.type} does not follow from what stands before it")
             due = [payload for payload in due if payload != taken.data]
@@ -52,11 +51,6 @@ def mismatches(entries: Iterable[Entry]) -> Iterator[Mismatch]:
             due = follower.following()
     if due:
         yield Mismatch(lines[-1].seq, f"{due[0].TYPE} should stand behind this")
-
-
-def _due(follower: Follower, now: Stamp) -> list[Payload]:
-    follower.pass_time(now)
-    return follower.following()
 
 
 def _book(entries: list[Entry]) -> Book | None:

@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from esi_room.events import Clinical, Delivery, Lack, Phase, ProcedureCompleteness, SyringeBalance
+from esi_room.events import Clinical, Lack, Phase, ProcedureCompleteness, SyringeBalance
 from esi_room.events import clinical as c
 from esi_room.events.clinical.words import LOCAL_ANAESTHETICS, STEROIDS
 from esi_room.procedure.balance import Difference, balance
 from esi_room.procedure.facts import Facts
 from esi_room.procedure.phases import ORDER
 from esi_room.procedure.rules import Book, not_assessable
-from esi_room.procedure.rules.verdict import course, drugs_drawn, injections
-from esi_room.procedure.rules.watch import HEART_RATES, NIBP, SPO2
+from esi_room.procedure.rules.drugs import DEEP
+from esi_room.procedure.rules.verdict import course, delivered_ml, drugs_drawn, in_hand, injections, is_injectate
+from esi_room.procedure.rules.watch import ETCO2, HEART_RATES, NIBP, SPO2
 from esi_room.procedure.taken import Fact
 
 Looks = Callable[[Facts], bool]
+RESPIRATORY_RATES = ("respiratory_rate_bpm", "impedance_respiratory_rate_bpm")
 DECIMALS = 3  # of a millilitre: what a sum of decimals is off by is far less
 
 
@@ -69,7 +71,7 @@ def lacking(facts: Facts) -> Iterator[Lack]:
 def balances(facts: Facts) -> list[SyringeBalance]:
     """Of every syringe: what was drawn up, and where it went."""
     of_syringes = [
-        (fact.data.syringe, _delivered_ml(facts, fact.data)) for fact in facts.deliveries if fact.data.syringe
+        (fact.data.syringe, delivered_ml(facts, fact.data)) for fact in facts.deliveries if fact.data.syringe
     ]
     drawn = _sums((fact.data.syringe, fact.data.volume_ml) for fact in facts.said(c.DrawnUp))
     went = (
@@ -81,12 +83,6 @@ def balances(facts: Facts) -> list[SyringeBalance]:
     differences = {each.syringe: each for each in balance(drawn, *went, unknown=unknown)}
     syringes = sorted({*drawn, *unknown}.union(*went))
     return [_balance(syringe, drawn.get(syringe), went, differences.get(syringe)) for syringe in syringes]
-
-
-def _delivered_ml(facts: Facts, delivery: Delivery) -> float | None:
-    """By hand it is what the end mark says, as far as that was corrected since."""
-    end = facts.form(delivery.facts[-1]) if delivery.origin == "hand" else None
-    return end.data.volume_ml if end is not None and isinstance(end.data, c.HandInjection) else delivery.delivered_ml
 
 
 def _balance(
@@ -136,6 +132,24 @@ def _vital(*names: str) -> Looks:
     return lambda facts: facts.last_vital(*names) is not None
 
 
+def _vitals_in_recovery(facts: Facts) -> bool:
+    since, last = facts.entered("recovery"), facts.last_vital(*HEART_RATES, SPO2, NIBP)
+    return since is not None and last is not None and last.at_s >= since.at_s
+
+
+def _sedated(facts: Facts) -> bool:
+    return any(fact.data.level in DEEP for fact in facts.said(c.Sedation))
+
+
+def _diabetic(facts: Facts) -> bool:
+    return any(fact.data.diabetes == "yes" for fact in facts.said(c.Assessment))
+
+
+def _site_told(facts: Facts) -> bool:
+    said: list[Fact[c.SignIn] | Fact[c.TimeOut]] = [*facts.said(c.SignIn), *facts.said(c.TimeOut)]
+    return any(fact.data.site_marked is not None for fact in said)
+
+
 def _planned(facts: Facts) -> bool:
     return facts.plan.approach is not None and facts.plan.side is not None and bool(facts.plan.levels)
 
@@ -150,8 +164,9 @@ def _labelled(facts: Facts) -> bool:
 
 
 def _skin_anaesthetic(facts: Facts) -> bool:
-    given = facts.said(c.DrugGiven)
-    return any(f.data.route == "skin" and f.data.component.drug in LOCAL_ANAESTHETICS for f in given)
+    given: list[set[str]] = [{f.data.component.drug} for f in facts.said(c.DrugGiven) if f.data.route == "skin"]
+    given += [in_hand(facts, f.data) for f in facts.said(c.HandInjection) if f.data.route == "skin"]
+    return any(drugs & LOCAL_ANAESTHETICS for drugs in given)
 
 
 def _needle_told(facts: Facts) -> bool:
@@ -173,8 +188,9 @@ def _injected(facts: Facts) -> bool:
 
 
 def _delivered(facts: Facts) -> bool:
-    deliveries: list[Fact[Delivery]] = facts.deliveries
-    return bool(deliveries) or any(f.data.route == "epidural" for f in facts.said(c.DrugGiven))
+    given: list[set[str]] = [{f.data.component.drug} for f in facts.said(c.DrugGiven) if f.data.route == "epidural"]
+    given += [{*fact.data.drugs} for fact in facts.deliveries]
+    return any(is_injectate(drugs) for drugs in given)
 
 
 ITEMS: tuple[Item, ...] = (
@@ -194,11 +210,13 @@ ITEMS: tuple[Item, ...] = (
     Item("evaluation.pregnancy", "pregnancy", _assessed("pregnant")),
     Item("evaluation.infection", "infection", _assessed("infection")),
     Item("evaluation.diabetes", "diabetes", _assessed("diabetes")),
+    Item("evaluation.glucose", "glucose of a patient with diabetes", _assessed("glucose_mg_dl"), _diabetic),
     Item("evaluation.nil_by_mouth", "nil by mouth", _assessed("nil_by_mouth_h")),
     Item("evaluation.escort", "escort", _assessed("escort")),
     Item("evaluation.vasovagal", "earlier vasovagal reaction", _assessed("earlier_vasovagal")),
     Item("evaluation.consent", "consent", _said(c.Consent)),
     Item("preparation.sign_in", "sign-in", _said(c.SignIn)),
+    Item("preparation.site_marked", "whether the site is marked", _site_told),
     Item("preparation.positioning", "position, skin preparation, asepsis", _said(c.Positioning)),
     Item("preparation.monitoring", "monitoring connected", _said(c.Monitoring)),
     Item("preparation.iv_access", "IV access, or that there is none", _said(c.IvAccess)),
@@ -217,6 +235,7 @@ ITEMS: tuple[Item, ...] = (
     Item("injection.label", "dose and lot of the steroid", _labelled, _steroid),
     Item("injection.delivery", "delivery: volume and time", _delivered, lambda f: not _given_up(f)),
     Item("injection.closure", "needle out, haemostasis, dressing", _said(c.Closure)),
+    Item("recovery.vitals", "vital signs in recovery", _vitals_in_recovery, _vital(*HEART_RATES, SPO2, NIBP)),
     Item("recovery.sign_out", "sign-out", _said(c.SignOut)),
     Item("recovery.motor_sensory", "motor and sensory check", _said(c.MotorSensory)),
     Item("recovery.pain", "pain score afterwards", _pain("after")),
@@ -226,6 +245,12 @@ ITEMS: tuple[Item, ...] = (
         _same_scale,
         lambda f: _pain("baseline")(f) and _pain("after")(f),
     ),
+    Item(
+        "recovery.relief",
+        "relief in %",
+        lambda f: any(fact.data.relief_pct is not None for fact in f.said(c.Pain)),
+        _pain("after"),
+    ),
     Item("recovery.padss", "PADSS", _said(c.Padss)),
     Item("recovery.instructions", "instructions", _said(c.Instructions)),
     Item("recovery.discharge", "discharge", _said(c.Discharge)),
@@ -233,5 +258,7 @@ ITEMS: tuple[Item, ...] = (
     Item("vitals.heart_rate", "heart rate", _vital(*HEART_RATES)),
     Item("vitals.spo2", "SpO2", _vital(SPO2)),
     Item("vitals.nibp", "blood pressure", _vital(NIBP)),
+    Item("vitals.respiratory_rate", "respiratory rate", _vital(*RESPIRATORY_RATES)),
+    Item("vitals.etco2", "EtCO2 of a patient who is sedated", _vital(*ETCO2), _sedated),
     Item("sign_off", "signature", _said(c.SignOff)),
 )

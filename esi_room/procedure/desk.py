@@ -257,7 +257,7 @@ class Desk:
         while True:
             await asyncio.sleep(min(IDLE_LOOK_S, idle_s))
             async with self._one_at_a_time:
-                if self.under_way and self._facts.now_s - self._facts.last_activity_s > idle_s:
+                if self.under_way and self._facts.idle_s(self._clock.now()) > idle_s:
                     reason = f"nobody ended it, and nothing was done or seen for {idle_s / 60:g} minutes"
                     await self._commit(ProcedureEnded(outcome="unknown", origin="room", reason=reason))
                     await self._close_case()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Reversible
+from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 from esi_room.clock import NS, Stamp
@@ -47,6 +48,7 @@ from esi_room.procedure.taken import F, Fact, Taken, Value
 
 STAFF: Literal["staff"] = "staff"
 _OF_OTHERS = {PlaceOrder.NAME, WithdrawOrder.NAME, Amend.NAME}  # of other procedures, as a rule
+LATE_NS = 60 * NS  # more than an entry waits between its receipt and its place: then the machine was started again
 KEPT_S = 1800.0  # of a vital sign: the longest that a rule looks back is its cuff pressure before the last
 KEPT_VALUES = 4000  # half an hour at two a second
 
@@ -59,7 +61,7 @@ class Facts:
     def __init__(self, record: str) -> None:
         self.record = record
         self.now_ns = 0
-        """Since the record was opened, as of the last entry or `pass_time`."""
+        """Since the record was opened, as of the last entry."""
         self.changes = 0
         """Counts the entries, but for those that monitors and pumps send all the time."""
         self.started: Fact[ProcedureStarted] | None = None
@@ -102,23 +104,40 @@ class Facts:
 
     def take(self, taken: Taken) -> None:
         """The next entry of the record."""
-        self.pass_time(taken.received)
+        at_s = self.pass_time(taken.received)
         self.changes += type(taken.data) not in _STEADY
         action = _ACTIONS.get(type(taken.data))
         if action is None and isinstance(taken.data, Clinical):
             action = Facts._form
         if action is not None:
-            action(self, Fact(taken.seq, taken.time_ns, self.now_s, taken.source, cast(Any, taken.data)))
+            action(self, Fact(taken.seq, taken.time_ns, at_s, taken.source, cast(Any, taken.data)))
 
-    def pass_time(self, now: Stamp) -> None:
-        """It is `now`, or was a moment ago: an entry is received before it gets its place. Over a restart of the
-        machine, where the monotonic clock began anew and the wall clock went on, that counts."""
+    def pass_time(self, now: Stamp) -> float:
+        """It is `now`, or was a moment ago: an entry is received before it gets its place, and makes nothing younger.
+        Seconds from the record's opening to `now`. Over a restart of the machine, where the monotonic clock began anew,
+        the wall clock counts."""
         last = self._last or now
         passed_ns = now.mono_ns - last.mono_ns
-        if passed_ns < 0:
-            passed_ns = now.wall_ns - last.wall_ns
+        if passed_ns < -LATE_NS:
+            passed_ns = max(0, now.wall_ns - last.wall_ns)
         if passed_ns >= 0:
             self.now_ns, self._last = self.now_ns + passed_ns, now
+        return (self.now_ns + min(0, passed_ns)) / NS
+
+    @contextmanager
+    def at(self, now: Stamp) -> Iterator[None]:
+        """As if it were `now`, for as long as the block lasts: what is only looked at leaves no trace."""
+        kept = self.now_ns, self._last
+        self.pass_time(now)
+        try:
+            yield
+        finally:
+            self.now_ns, self._last = kept
+
+    def idle_s(self, now: Stamp) -> float:
+        """For how long nobody has done anything."""
+        with self.at(now):
+            return self.now_s - self.last_activity_s
 
     @property
     def now_s(self) -> float:

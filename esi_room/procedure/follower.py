@@ -5,8 +5,9 @@
 Rules:
 - What follows from an entry stands right behind it, one after the other; behind `operator.command` nothing is put in,
   for the next entry is its effect.
-- Time passes with the entries. Between them somebody may look: what that finds is an entry with the time of the look,
-  so that the same entries followed again give the same at the same `seq`.
+- Time passes with the entries alone, so that the same entries followed again give the same at the same `seq`. Between
+  them somebody may look: what that finds becomes an entry with the time of the look, and what it does not find was not
+  looked for.
 """
 
 from __future__ import annotations
@@ -68,10 +69,11 @@ class Follower:
         self._due(self._segments.take(taken.seq, taken.time_ns, taken.source, taken.data))
         return not isinstance(taken.data, _SILENT)
 
-    def pass_time(self, now: Stamp) -> None:
-        """It is `now`."""
-        self.facts.pass_time(now)
-        self._due(self._segments.due(now.wall_ns))
+    def look(self, now: Stamp) -> list[Payload]:
+        """What is due `now`, between two entries. It counts as happened once it is an entry, received `now`."""
+        with self.facts.at(now):
+            self._due(self._segments.due(now.wall_ns))
+            return self.following()
 
     def forget_hint(self) -> None:
         """What a device hinted at before the daemon was started again, it has followed or nobody missed."""

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from esi_room.clock import Clock
+from esi_room.clock import Clock, Stamp
 from esi_room.errors import RecordError
-from esi_room.events import Entry, Event, RecordOpened
+from esi_room.events import Entry, Event, Payload, RecordOpened
 from esi_room.procedure import rules
 from esi_room.procedure.facts import Facts
 from esi_room.procedure.follower import Follower
@@ -62,7 +62,8 @@ class Observer:
 
     def look(self) -> None:
         """Time has passed."""
-        self._follower.pass_time(self._clock.now())
+        now = self._clock.now()
+        self._append(self._follower.look(now), now)
         self._follow()
 
     def _heard(self, event: Event, receipt: Receipt) -> None:
@@ -73,17 +74,22 @@ class Observer:
 
     def _follow(self) -> None:
         """Append what follows, and what follows from that in turn."""
-        if self._following:
-            return
+        while not self._following and (following := self._follower.following()):
+            if not self._append(following, self._clock.now()):
+                return
+
+    def _append(self, payloads: Iterable[Payload], now: Stamp) -> bool:
+        """Whether the record took them."""
         self._following = True
         try:
-            while following := self._follower.following():
-                for payload in following:
-                    self._journal.append(Event(source=SOURCE, data=payload, received=self._clock.now()))
+            for payload in payloads:
+                self._journal.append(Event(source=SOURCE, data=payload, received=now))
         except RecordError as error:
             log.error("procedure_entry_lost", reason=str(error))
+            return False
         finally:
             self._following = False
+        return True
 
 
 def _read(journal: Journal) -> Iterable[Taken]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,11 +27,10 @@ from esi_room.events import Entry, Event, OperatorCommand, RecordAmended, Record
 from esi_room.record import recovery
 from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID, Cursor, Line, encode, sha256
-from esi_room.record.reader import directory, journal_path, records
+from esi_room.record.reader import directory, journal_path, last_line, records
 from esi_room.record.writing import AppendFile
 
 AMENDMENTS = "amendments.jsonl"
-_TAIL_BYTES = 64 << 10  # a seal has some hundred bytes a device
 _ANNOUNCED = b'"type":"record.amended"'
 
 
@@ -129,8 +128,8 @@ def _seal(root: Path, record: str) -> _Seal | None:
     """None where the record is not there, or not sealed."""
     try:
         with journal_path(root, record).open("rb") as file:
-            last = _last_line(file)
-            size_bytes = file.tell()
+            size_bytes = file.seek(0, io.SEEK_END)
+            last = last_line(file, size_bytes)
         head = msgspec.json.decode(last, type=recovery.Head)
         sealed = msgspec.json.decode(head.data, type=RecordSealed)
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -138,19 +137,6 @@ def _seal(root: Path, record: str) -> _Seal | None:
     if head.type != RecordSealed.TYPE or recovery.sound(last, record, sealed.entries - 1, None) is None:
         return None
     return _Seal(Cursor(record, sealed.entries, size_bytes), sha256(last))
-
-
-def _last_line(file: IO[bytes]) -> bytes:
-    """The last line, read from the end: a journal may be long. Leaves the file at its end."""
-    size_bytes = file.seek(0, io.SEEK_END)
-    tail_bytes = _TAIL_BYTES
-    while True:
-        file.seek(max(0, size_bytes - tail_bytes))
-        tail = file.read()
-        start = tail.rfind(b"\n", 0, -1) + 1
-        if start or tail_bytes >= size_bytes:
-            return tail[start:]
-        tail_bytes *= 8
 
 
 def _chain(root: Path, seal: _Seal) -> _Chain:

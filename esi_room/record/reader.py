@@ -6,10 +6,12 @@ The journal file is the outbox: whoever publishes is a cursor over it, and what 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 from esi_room.record.entry import RECORD_ID, Cursor, Line
 
 JOURNAL = "journal.jsonl"
+_TAIL_BYTES = 64 << 10  # a seal has some hundred bytes a device
 
 
 def records(root: Path) -> list[str]:
@@ -46,6 +48,19 @@ def tail(root: Path, record: str, octets: int) -> list[bytes]:
     except FileNotFoundError:
         return []
     return lines if size <= octets else lines[1:]
+
+
+def last_line(file: IO[bytes], end_bytes: int) -> bytes:
+    """The last line that ends at `end_bytes`, read from the end: a journal may be long."""
+    tail_bytes = _TAIL_BYTES
+    while True:
+        begin = max(0, end_bytes - tail_bytes)
+        file.seek(begin)
+        found = file.read(end_bytes - begin)
+        start = found.rfind(b"\n", 0, -1) + 1
+        if start or begin == 0:
+            return found[start:]
+        tail_bytes *= 8
 
 
 def find(root: Path, record: str, seq: int) -> Cursor | None:

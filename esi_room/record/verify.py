@@ -1,4 +1,5 @@
-"""Verifying a record. This file stands alone: it uses the standard library and nothing else of this package.
+"""Verifying a record. This file and `verify_checkpoints.py` beside it stand alone: they use the standard library and
+nothing else of this package.
 
 What holds, if `verify_room` finds nothing:
 
@@ -16,9 +17,14 @@ What holds, if `verify_room` finds nothing:
    way: `seq` counts on, the first `prev` is the hash of the sealed line. Every `record.amended` in a later record of
    the room names one of these lines and its SHA-256, so that those at the end were not cut off or altered either.
 
-What cannot be seen here: a last line altered, or lines cut off, at the end of the room's newest record, and an
-amendment that only that line announces. Nothing after them names their hash yet; whoever received them over MQTT holds
-the evidence.
+8. The journal still holds every line that a signed checkpoint names (`checkpoints.jsonl`; `verify_checkpoints.py` says
+   what one is), so that neither lines at its end were cut off nor the last ones altered. A sealed record's last
+   checkpoint is of its seal.
+9. With `witnessed`: the same for every checkpoint that somebody else kept, of every record of the room.
+
+What cannot be seen here: what was altered or cut off behind the last checkpoint of the room's newest record (a minute's
+worth, as a rule), or together with it. And whoever can write the room's disk and read its private key can write all of
+it anew, with signatures. Both are seen from what a witness kept elsewhere, and from nothing else.
 """
 
 from __future__ import annotations
@@ -27,10 +33,22 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from esi_room.record.verify_checkpoints import (
+    CHECKPOINTS,
+    Checkpoint,
+    Found,
+    Problem,
+    Signing,
+    compare,
+    read_checkpoints,
+    read_keys,
+    unsigned_seal,
+)
 
 ZEROS = "0" * 64
 MAX_LINE_BYTES = 16 << 20  # a longer "line" is no line: memory stays bounded whatever the file holds
@@ -41,22 +59,6 @@ _JOURNAL_KEYS = ("v", "record", "seq", "prev", "type", "time", "received", "mono
 _WIRE_KEYS = ("v", "record", "device", "n", "prev", "received", "mono_ns", "dir", "b64")
 
 Progress = Callable[[int], None]  # called with the number of bytes just read
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The first thing wrong with a file. `line` counts from 1; None where the file as a whole is meant."""
-
-    file: Path
-    line: int | None
-    what: str
-    expected: str | None = None
-    found: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
-        detail = f" (expected {self.expected}, found {self.found})" if self.expected is not None else ""
-        return f"{where}: {self.what}{detail}"
 
 
 @dataclass
@@ -72,6 +74,9 @@ class Report:
     images: int = 0
     wire_lines: int = 0
     amendments: int = 0
+    room: str | None = None
+    checkpoints: int = 0
+    signed_lines: int = 0
     head: str = ZEROS
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -81,24 +86,55 @@ class Report:
         return not self.problems
 
 
-def verify_room(data: Path, *, being_written: bool = False, progress: Progress = lambda _: None) -> Iterator[Report]:
+def verify_room(
+    data: Path,
+    *,
+    being_written: bool = False,
+    witnessed: Iterable[Checkpoint] = (),
+    progress: Progress = lambda _: None,
+) -> Iterator[Report]:
     """Every record of a data directory, oldest first, and the chain across them. `being_written`: a daemon works
-    there now, so an unfinished last line of the newest record is no fault."""
+    there now, so an unfinished last line of the newest record is no fault. `witnessed`: checkpoints of this room that
+    somebody else kept."""
     head = ZEROS
     ids = record_ids(data)
     announced = _announced(data, ids)
+    keys, last_signed = read_keys(data), _last_signed(data, ids)
+    seen: dict[str, list[Checkpoint]] = {}
+    for each in witnessed:
+        seen.setdefault(each.record, []).append(each)
     for record in ids:
         newest = record == ids[-1]
         report = verify_record(
             data / "records" / record,
             head,
             announced=announced.get(record, []),
+            signing=Signing(keys, record < last_signed, tuple(seen.pop(record, []))),
             may_be_open=newest,
             being_written=newest and being_written,
             progress=progress,
         )
         head = report.head
         yield report
+    for record, checkpoints in sorted(seen.items()):
+        first = checkpoints[0]
+        what = f"the record that {first.file}:{first.line} names is missing: it was removed"
+        yield Report(record, problems=[Problem(data / "records" / record, None, what)])
+
+
+def _last_signed(data: Path, records: list[str]) -> str:
+    """The room's last record that has a checkpoint; empty if none has."""
+    folder = data / "records"
+    return next((r for r in reversed(records) if (folder / r / CHECKPOINTS).is_file()), "")
+
+
+def signing_of(directory: Path, witnessed: Iterable[Checkpoint] = ()) -> Signing:
+    """What is at hand of the room of the record in `directory`."""
+    of_it = tuple(each for each in witnessed if each.record == directory.name)
+    if directory.parent.name != "records":
+        return Signing(None, False, of_it)
+    data = directory.parent.parent
+    return Signing(read_keys(data), directory.name < _last_signed(data, record_ids(data)), of_it)
 
 
 def record_ids(data: Path) -> list[str]:
@@ -107,6 +143,20 @@ def record_ids(data: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
+
+
+def rooms(data: Path) -> set[str]:
+    """The rooms that the records of a data directory say they are of: one, as a rule."""
+    found = set()
+    for record in record_ids(data):
+        path = data / "records" / record / "journal.jsonl"
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                entry, _ = _line(path, 1, file.readline(MAX_LINE_BYTES), _JOURNAL_KEYS)
+            said = entry.get("data")
+            if isinstance(said, dict) and isinstance(said.get("room"), str):
+                found.add(said["room"])
+    return found
 
 
 def head_before(directory: Path) -> str | None:
@@ -166,21 +216,28 @@ def verify_record(
     previous_head: str | None,
     *,
     announced: list[Announced] | None = None,
+    signing: Signing | None = None,
     may_be_open: bool = True,
     being_written: bool = False,
     progress: Progress = lambda _: None,
 ) -> Report:
     """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
     hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `announced`:
-    what the room's later records say of its amendments; None if they are not at hand."""
+    what the room's later records say of its amendments; None if they are not at hand. `signing`: what the room says of
+    signatures; None: look beside the record."""
     report = Report(directory.name)
+    signing = signing or signing_of(directory)
+    signed = read_checkpoints(directory, signing.keys)
+    progress(signed.read_bytes)
+    wanted = {each.seq for each in (*signed.checkpoints, *signing.witnessed)}
     if previous_head is None:
         report.notes.append("the chain to the record before it was not checked")
-    claims = _verify_journal(directory, previous_head, report, progress, being_written=being_written)
+    claims = _verify_journal(directory, previous_head, report, progress, wanted, being_written=being_written)
     if report.problems:
         return report  # what follows a broken line says nothing any more
     if not report.sealed and not may_be_open:
         report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
+    _verify_signed(directory, claims.heads, signed, signing, report)
     _verify_wire(directory, claims.wire, report, progress)
     _verify_frames(directory, claims.images, report, progress)
     _verify_private(directory, claims.private, report)
@@ -193,12 +250,19 @@ class _Claims:
     """What the journal says of the other files."""
 
     images: dict[str, int] = field(default_factory=dict)  # sha256 -> line
+    heads: dict[int, str] = field(default_factory=dict)  # seq -> sha256, of the lines that a checkpoint names
     wire: dict[str, Any] | None = None
     private: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def _verify_journal(
-    directory: Path, previous_head: str | None, report: Report, progress: Progress, *, being_written: bool
+    directory: Path,
+    previous_head: str | None,
+    report: Report,
+    progress: Progress,
+    wanted: set[int],
+    *,
+    being_written: bool,
 ) -> _Claims:
     claims = _Claims()
     path = directory / "journal.jsonl"
@@ -222,6 +286,8 @@ def _verify_journal(
             _note(entry, number, report, claims)
             head = hashlib.sha256(octets).hexdigest()
             report.lines, report.head = number, head
+            if number - 1 in wanted:
+                claims.heads[number - 1] = head
     if report.lines == 0:
         report.problems.append(Problem(path, None, "the journal is empty"))
     elif report.sealed and claims.wire is None:
@@ -293,6 +359,7 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
     match entry["type"]:
         case "record.opened":
             report.kind, report.opened = data.get("kind"), str(entry["time"])
+            report.room = data["room"] if isinstance(data.get("room"), str) else None
             if data.get("broken"):
                 report.notes.append(f"says of the record before it: {data['broken']}")
         case "record.recovered" if data.get("cut_bytes"):
@@ -308,6 +375,21 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
             claims.private["identity.json"] = (data["identity_sha256"], number)
         case "carm.mpps" if isinstance(data.get("sha256"), str) and _HASH.fullmatch(data["sha256"]):
             claims.private.setdefault(f"{data['sha256']}.mpps", (data["sha256"], number))
+
+
+def _verify_signed(directory: Path, heads: dict[int, str], signed: Found, signing: Signing, report: Report) -> None:
+    """What the checkpoints say of a journal that holds as a chain."""
+    journal, of_room = directory / "journal.jsonl", signed.checkpoints
+    problem = signed.problem or compare(journal, report.room, report.lines, heads, of_room)
+    if problem is None and report.sealed:
+        problem = unsigned_seal(directory, report.lines, of_room, signed_after=signing.signed_after)
+    if problem is None:
+        report.checkpoints, report.signed_lines = len(of_room), of_room[-1].seq + 1 if of_room else 0
+        if signing.keys and not of_room:
+            report.notes.append("nothing of it is signed, though the room has a key: its end is not held by anything")
+    report.notes += signed.notes
+    witnessed = compare(journal, report.room, report.lines, heads, signing.witnessed)
+    report.problems += [each for each in (problem, witnessed) if each is not None]
 
 
 def _verify_wire(directory: Path, heads: dict[str, Any] | None, report: Report, progress: Progress) -> None:

@@ -1,7 +1,7 @@
 """The composition root: configuration -> objects -> one TaskGroup. Nothing else builds objects.
 
 Starting: record, then broker, then what publishes, then what is observed. Ending is the other way round: devices
-and C-arm finish what is under way, what they said is published, the record is closed last.
+and C-arm finish what is under way, what they said is signed and published, the record is closed last.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from esi_room.procedure import rules
 from esi_room.procedure.amending import Amending
 from esi_room.procedure.desk import Desk
 from esi_room.procedure.observer import Observer
+from esi_room.record.checkpoints import Checkpointer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
 from esi_room.room.settings import broker_settings, carm_settings
@@ -95,6 +96,7 @@ class Room:
         carm = self._carm(journal, desk, lambda made: publisher.set_image(made.jpeg, made.sha256, made.reason))
         publisher = self._publisher(journal, desk, amending, carm)
         desk.tell_identity(publisher.set_identity)
+        signing = Checkpointer(journal, self._clock, publisher.set_checkpoint, publisher.set_unsigned)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
         observers += [observer.run(), desk.close_forgotten(self._configuration.procedure.close_after_idle_min * 60)]
@@ -104,12 +106,14 @@ class Room:
             observers.append(carm.run())
         async with asyncio.TaskGroup() as group:
             keeping = [group.create_task(journal.watch())]
+            checkpoints = group.create_task(signing.run())
             if broker is not None:
                 keeping.append(group.create_task(broker.run()))
             publishing = group.create_task(publisher.run())
             observing = [group.create_task(observer) for observer in observers]
             await stop.wait()
-            await _cancelled(observing)
+            await _cancelled([*observing, checkpoints])
+            await signing.finish()
             publisher.stop("the daemon was stopped")
             await publishing
             await _cancelled(keeping)

@@ -92,7 +92,10 @@ async def test_the_whole_case_of_the_readme_is_entered_and_complete(configuratio
         assert all(report.ok for report in verify_room(root, being_written=True))
     said = next(entry["data"] for entry in written if entry["type"] == "procedure.completeness")
     lacks = {lack["item"] for lack in said["lacks"]}
-    assert lacks == {"guidance.images", "vitals.heart_rate", "vitals.spo2", "vitals.nibp"}
+    assert lacks == {
+        "guidance.images",
+        *(f"vitals.{sign}" for sign in ("heart_rate", "spo2", "nibp", "respiratory_rate")),
+    }
     assert [entry["data"]["text"] for entry in written if entry["type"] == "alert.raised"] == []
     assert set(said["not_assessable"]) == {"R1", "R10", "R15", "R16", "R17"}
     assert [syringe["difference_ml"] for syringe in said["syringes"]] == [0]
@@ -104,9 +107,9 @@ async def test_a_refusal_says_what_is_wrong_and_ends_with_1(configuration: Path)
     async with running(configuration):
         assert (await say(["mark", "start"], configuration)).exit_code == 0
         for words, told in (
-            ("mark pain occasion=baseline score=11 scale=NRS", "<= 10"),
-            ("mark pain occasion=baseline score=7", "scale"),
-            ("mark consent given=maybe", "bool"),
+            ("mark pain occasion=baseline score=11 scale=NRS", "a number from 0 to 10"),
+            ("mark pain occasion=baseline score=7", "scale is missing: one of FACES"),
+            ("mark consent given=maybe", "given does not fit: true or false"),
             ("mark padss vital_signs=2 activity=2 nausea_vomiting=2 pain=2 bleeding=2 total=9", "add up to 10"),
             ("mark correction seq=2 reason=x fields.given=yes", "no form"),
             ("mark drug_discarded syringe=B volume_ml=1", "none was drawn up"),

@@ -25,7 +25,7 @@ from typing import Any
 from esi_room.carm import child
 from esi_room.cli import logs
 from esi_room.config import load
-from esi_room.record import journal
+from esi_room.record import checkpoints, journal
 from esi_room.record.disk import Disk
 from esi_room.room import Room
 
@@ -115,7 +115,7 @@ def main() -> None:
     if call == "listener":
         dying_listener(number, mode)
     DyingDisk.death = death = Death(call, int(number), mode)
-    journal.Disk = DyingDisk  # type: ignore[misc]
+    journal.Disk = checkpoints.Disk = DyingDisk  # type: ignore[misc]
     for name in ("fsync", "fdatasync", "ftruncate", "link", "replace", "mkdir"):
         setattr(os, name, deadly(getattr(os, name), death))
     logs.configure(as_json=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from procedure_rig import DEXAMETHASONE, IOHEXOL, LIDOCAINE, PHASES, SALINE, TRIAMCINOLONE, Case
 
-from esi_room.events import Phase, Plan, ProcedureCompleteness, ProcedureStarted
+from esi_room.events import Phase, Plan, ProcedureCompleteness, ProcedureEnded, ProcedureStarted
 from esi_room.procedure.completeness import ITEMS, report
 
 ASSESSED: dict[str, Any] = {
@@ -28,7 +28,7 @@ BY_FORM: dict[str, list[str]] = {
     "allergies": ["evaluation.allergies"],
     "anticoagulants": ["evaluation.anticoagulants"],
     "consent": ["evaluation.consent"],
-    "sign_in": ["preparation.sign_in"],
+    "sign_in": ["preparation.sign_in", "preparation.site_marked"],
     "positioning": ["preparation.positioning"],
     "monitoring": ["preparation.monitoring"],
     "iv_access": ["preparation.iv_access"],
@@ -73,7 +73,7 @@ class Nominal(Case):
         self.evaluate()
         self.inject()
         self.enter("recovery")
-        self.may("pain", occasion="after")
+        self.may("pain", occasion="after", relief_pct=70)
         for name in AFTER:
             self.may(name)
         self.ends(900)
@@ -88,7 +88,7 @@ class Nominal(Case):
     def inject(self) -> None:
         self.enter("preparation")
         for name in PREPARED:
-            self.may(name)
+            self.may(name, **({"site_marked": True} if name == "sign_in" else {}))
         self.enter("guidance")
         for name in GUIDED:
             self.may(name)
@@ -107,7 +107,7 @@ class Nominal(Case):
         self.may("drug_discarded")
 
     def enter(self, phase: Phase) -> None:
-        signs = {"heart_rate_bpm": 70.0, "spo2_pct": 98.0, "nibp_systolic_mmhg": 130.0}
+        signs = {"heart_rate_bpm": 70.0, "spo2_pct": 98.0, "nibp_systolic_mmhg": 130.0, "respiratory_rate_bpm": 14.0}
         self.vitals(PHASES[phase], **{name: value for name, value in signs.items() if name not in self.without})
         if phase not in self.without:
             self.enters(PHASES[phase], phase)
@@ -137,6 +137,10 @@ def test_nothing_is_lacking_where_all_is_said() -> None:
 def test_an_empty_record_lacks_everything_that_every_procedure_has() -> None:
     lacks = [lack.item for lack in report(Case(plan=None).facts, Case().book).lacks]
     asked_for_sometimes = {
+        "evaluation.glucose",
+        "recovery.relief",
+        "recovery.vitals",
+        "vitals.etco2",
         "guidance.loss_of_resistance",
         "guidance.dose",
         "injection.drugs",
@@ -185,12 +189,60 @@ def test_a_question_that_nobody_asked(field: str, item: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "item"),
-    [("heart_rate_bpm", "heart_rate"), ("spo2_pct", "spo2"), ("nibp_systolic_mmhg", "nibp")],
+    [
+        ("heart_rate_bpm", "heart_rate"),
+        ("spo2_pct", "spo2"),
+        ("nibp_systolic_mmhg", "nibp"),
+        ("respiratory_rate_bpm", "respiratory_rate"),
+    ],
 )
 def test_a_vital_sign_that_nothing_told(name: str, item: str) -> None:
     said = Nominal(name).report
     assert [(lack.item, lack.phase) for lack in said.lacks] == [(f"vitals.{item}", None)]
-    assert "R10" in said.not_assessable
+    assert ("R10" in said.not_assessable) == (item != "respiratory_rate")
+
+
+def test_vital_signs_go_on_in_recovery() -> None:
+    case = Nominal("recovery")
+    case.enters(None, "recovery")
+    assert case.lacks == ["recovery.vitals"]
+    case.vitals(None, "oximeter-1", pulse_rate_bpm=70)
+    assert case.lacks == [], "what came in at the same moment counts"
+
+
+def test_who_is_sedated_has_an_etco2() -> None:
+    case = Nominal(sedation={"level": "moderate"})
+    assert case.lacks == ["vitals.etco2"]
+    case.vitals(None, etco2_pct=5.0)
+    assert case.lacks == []
+
+
+def test_who_has_diabetes_has_a_glucose() -> None:
+    assert Nominal(assessment={"diabetes": "yes"}).lacks == ["evaluation.glucose"]
+    assert Nominal(assessment={"diabetes": "yes", "glucose_mg_dl": 120}).lacks == []
+
+
+def test_whether_the_site_is_marked_is_said_at_sign_in_or_time_out() -> None:
+    assert Nominal(sign_in={"site_marked": None}).lacks == ["preparation.site_marked"]
+    assert Nominal(sign_in={"site_marked": None}, time_out={"site_marked": False}).lacks == []
+
+
+def test_relief_afterwards() -> None:
+    assert Nominal(pain={"relief_pct": None}).lacks == ["recovery.relief"]
+
+
+def test_the_skin_is_made_numb_by_a_drug_given_or_by_hand() -> None:
+    case = Nominal("drug_given")
+    case.says(None, "hand_injection", route="skin", drug="sodium_chloride")
+    assert case.lacks == ["preparation.skin_anaesthetic"]
+    case.says(None, "hand_injection", route="skin", drug="lidocaine")
+    assert case.lacks == []
+
+
+def test_contrast_by_hand_is_no_delivery_of_the_injectate() -> None:
+    case = Nominal("delivery", "drug_discarded")
+    case.delivered(None, 2.0, None, origin="hand", device=None, drugs=("iohexol",))
+    assert case.lacks == ["injection.delivery"]
 
 
 def test_pain_before_and_after_on_one_scale() -> None:
@@ -235,6 +287,13 @@ def test_a_steroid_thrown_away_whole_is_no_steroid_given() -> None:
     case = Nominal("drug_discarded", "delivery", drawn_up={"components": [TRIAMCINOLONE, SALINE]})
     case.says(None, "drug_discarded", volume_ml=5)
     assert case.lacks == ["injection.steroid", "injection.delivery"]
+
+
+def test_given_up_before_the_injection_nothing_of_it_is_lacking() -> None:
+    case = Nominal("drawn_up", "drug_discarded", "start", "delivery", "injection")
+    assert case.lacks == ["injection.delivery", "injection.phase"]
+    case.take(None, ProcedureEnded(outcome="discontinued", origin="staff"))
+    assert case.lacks == []
 
 
 def test_a_needle_told_without_its_size() -> None:
@@ -295,6 +354,16 @@ def test_two_syringes_pump_and_hand_and_given() -> None:
     assert (told["B"].given_ml, told["B"].discarded_ml, told["B"].text) == (1.5, 0.5, None)
     assert told["C"].difference_ml is None
     assert "cannot be balanced" in (told["C"].text or "")
+
+
+def test_by_hand_the_end_mark_counts_as_it_was_corrected() -> None:
+    case = Case()
+    case.says(None, "drawn_up", syringe="A")
+    end = case.says(None, "hand_injection", state="end", syringe="A", volume_ml=0.5)
+    case.delivered(None, 0.5, "A", origin="hand", device=None)
+    case.corrects(None, end, volume_ml=5)
+    (told,) = report(case.facts, case.book).syringes
+    assert (told.delivered_ml, told.text) == (5.0, None)
 
 
 def test_a_syringe_that_nobody_drew_up() -> None:

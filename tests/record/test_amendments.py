@@ -120,7 +120,7 @@ def test_a_record_whose_seal_was_damaged_is_not_gone_on_from(tmp_path, case, ame
 
 
 async def test_a_seal_longer_than_what_is_read_at_once(tmp_path, open_journal, amend, monkeypatch):
-    monkeypatch.setattr("esi_room.record.amendments._TAIL_BYTES", 16)
+    monkeypatch.setattr("esi_room.record.reader._TAIL_BYTES", 16)
     async with open_journal() as journal:
         record = await journal.switch("procedure", "a case" * 100)
         await journal.switch("standby", "over" * 1000)

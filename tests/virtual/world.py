@@ -58,6 +58,7 @@ def _draw_from(seed: int, patch: pytest.MonkeyPatch) -> None:
     chance = random.Random(f"virtual {seed}")
     random.seed(seed)
     patch.setattr(secrets, "token_hex", lambda nbytes=None: chance.randbytes(nbytes or TOKEN_BYTES).hex())
+    patch.setattr(secrets, "token_bytes", lambda nbytes=None: chance.randbytes(nbytes or TOKEN_BYTES))
     patch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=chance.randbytes(16), version=4))
     patch.setattr(dose_report, "_DEVICE_UID", dose_report.new_uid())  # drawn when the module was imported
 

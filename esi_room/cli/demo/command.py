@@ -65,6 +65,7 @@ address = "127.0.0.1"
 """
 
 
+_CLAIMS: list[socket.socket] = []
 _PLAIN: Any = {"highlight": False, "soft_wrap": True}
 
 
@@ -139,14 +140,26 @@ def _write_configuration(place: Place, opened: dict[str, Any], speed: float) -> 
 
 
 def _port(usual: int) -> int:
-    """The usual port, or a free one where that is taken."""
-    for wanted in (usual, 0):
+    """The usual port, or a free one where that is taken, or about to be by another demo."""
+    for wanted in (usual, 0, 0, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", wanted))
+                _claim(int(probe.getsockname()[1]))
                 return int(probe.getsockname()[1])
     raise Broken("no free port on 127.0.0.1")
+
+
+def _claim(port: int) -> None:
+    """OSError where another demo has. Kept as long as this process lives: the daemon takes the port seconds later."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0esi-room-demo-{port}")
+    except OSError:
+        claim.close()
+        raise
+    _CLAIMS.append(claim)
 
 
 async def _play(console: Console, place: Place, *, scenario: str, speed: float, stay: bool, seed: int | None) -> bool:

@@ -52,17 +52,20 @@ class LossOfResistance(Clinical, frozen=True):
 
 
 class Aspiration(Clinical, frozen=True):
-    """What came back at the needle's present position. Furman, Spine 2003;28:21."""
+    """What came back at the needle's present position. `level`, `side`: of which needle, where there are several.
+    Furman, Spine 2003;28:21."""
 
     TYPE: ClassVar = "clinical.aspiration"
     result: Literal["negative", "blood", "csf"]
+    level: w.Level | None = None
+    side: w.Side | None = None
 
 
 class Contrast(Clinical, frozen=True, tag_field="code", tag="DCM 122086"):
     """Contrast (DCM 122086) and what it showed; or why none was given. LCDs, Ehsanian 2019.
 
     `component`: agent, concentration, volume. `imaging`: how it was watched. `spread`: where it went. `uptake`: what
-    must not be, and `action` what was done then.
+    must not be, and `action` what was done then. `level`, `side`: through which needle, where there are several.
     """
 
     TYPE: ClassVar = "clinical.contrast"
@@ -73,6 +76,8 @@ class Contrast(Clinical, frozen=True, tag_field="code", tag="DCM 122086"):
     uptake: tuple[Uptake, ...] = ()
     action: Literal["none", "repositioned", "abandoned", "level_changed"] | None = None
     reason: w.Text | None = None
+    level: w.Level | None = None
+    side: w.Side | None = None
 
     def problems(self) -> Iterable[str]:
         if self.given and (self.component is None or self.imaging is None):

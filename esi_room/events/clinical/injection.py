@@ -10,7 +10,9 @@ from esi_room.events.clinical.base import Clinical
 
 
 class HandInjection(Clinical, frozen=True):
-    """An injection by hand, as two marks: `begin`, and `end` with the volume. The two make one delivery."""
+    """An injection by hand, as two marks: `begin`, and `end` with the volume. The two make one delivery.
+
+    `level`, `side`: through which needle, where there are several."""
 
     TYPE: ClassVar = "clinical.hand_injection"
     state: Literal["begin", "end"]
@@ -18,6 +20,8 @@ class HandInjection(Clinical, frozen=True):
     drug: w.Drug | None = None
     volume_ml: w.VolumeMl | None = None
     route: w.Route = "epidural"
+    level: w.Level | None = None
+    side: w.Side | None = None
 
     def problems(self) -> Iterable[str]:
         if self.state == "end" and self.volume_ml is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from esi_room.events.clinical import Allergies, Anticoagulants, ApproachTaken, Consent, Needle, TimeOut
+from esi_room.events.clinical import Allergies, Anticoagulants, ApproachTaken, Consent, HandInjection, Needle, TimeOut
 from esi_room.events.clinical.words import Side
 from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules.verdict import NOTHING, Finding, Params, Verdict, at_that_time, found, injections
@@ -49,7 +49,7 @@ def side_and_level(facts: Facts, _: Params) -> Verdict:
     if not read and ordered is None:
         return Verdict(lacking="neither the order nor a time-out says side and level")
     lacking = None if ordered else "the order says neither side nor level"
-    if not needles and injections(facts):
+    if injections(facts) and not any(needle.side or needle.levels for needle in needles):
         lacking = "where the needle went is not recorded"
     aloud = _read_otherwise(ordered, _place(read[-1], "time-out")) if ordered and read else None
     elsewhere = (_elsewhere(needle, read, ordered) for needle in needles)
@@ -80,10 +80,13 @@ def _ordered(facts: Facts) -> _Place | None:
 def _needles(facts: Facts) -> Iterator[_Place]:
     for taken in facts.said(ApproachTaken):
         yield _place(taken, "approach")
-    for needle in facts.said(Needle):
-        if needle.data.action != "removed":
-            levels = frozenset({needle.data.level} if needle.data.level else ())
-            yield _Place(needle.seq, needle.time_ns, needle.data.side, levels, "needle")
+    moved: list[Fact[Needle] | Fact[HandInjection]] = [
+        *(fact for fact in facts.said(Needle) if fact.data.action != "removed"),
+        *(fact for fact in facts.said(HandInjection) if fact.data.state == "begin" and fact.data.route == "epidural"),
+    ]
+    for needle in moved:
+        levels = frozenset({needle.data.level} if needle.data.level else ())
+        yield _Place(needle.seq, needle.time_ns, needle.data.side, levels, "needle")
 
 
 def _read_otherwise(ordered: _Place, read: _Place) -> Finding | None:

@@ -21,6 +21,7 @@ from esi_room.procedure.rules.verdict import (
     components,
     contrast_given,
     courses,
+    delivered_ml,
     drugs_drawn,
     found,
     injections,
@@ -126,7 +127,7 @@ def _lidocaine_mg(facts: Facts) -> list[tuple[int, float | None]]:
         whole_ml = sum(part.volume_ml for part in parts)
         for part in parts:
             if part.drug == "lidocaine":
-                ml, mg = delivery.data.delivered_ml, part.dose_mg
+                ml, mg = delivered_ml(facts, delivery.data), part.dose_mg
                 doses.append((delivery.seq, None if ml is None or mg is None else mg * min(1.0, ml / whole_ml)))
     return doses
 

@@ -45,8 +45,8 @@ def live_contrast(facts: Facts, _: Params) -> Verdict:
         going = course_at(facts, start.time_ns)
         if going is None or going.approach != "transforaminal":
             continue
-        place = position(facts, start.time_ns)
-        here = [fact for fact in facts.said(Contrast) if fact.data.given and place.holds(fact, start.time_ns)]
+        place = position(facts, start)
+        here = [fact for fact in facts.said(Contrast) if fact.data.given and place.holds(fact)]
         if not any(fact.data.imaging in LIVE for fact in here):
             seen = "contrast was not watched live" if here else "no contrast is recorded at this needle position"
             key = f"position-{place.number}"
@@ -60,8 +60,8 @@ def uptake(facts: Facts, _: Params) -> Verdict:
     """R9."""
     findings: dict[str, Finding] = {}
     for start in injections(facts):
-        place = position(facts, start.time_ns)
-        warnings = [(fact.seq, what) for fact, what in _warnings(facts) if place.holds(fact, start.time_ns)]
+        place = position(facts, start)
+        warnings = [(fact.seq, what) for fact, what in _warnings(facts) if place.holds(fact)]
         if warnings:
             key, seqs = f"position-{place.number}", (*(seq for seq, _ in warnings), start.seq)
             text = f"Injectate at a needle position where {warnings[0][1]} was seen, with no repositioning in between."

@@ -126,21 +126,21 @@ def _ordered(facts: Facts) -> list[Course]:
 def injections(facts: Facts) -> list[Fact[Any]]:
     """Every beginning of an injectate, in order: a pump starts, a hand begins, a drug is given epidurally. What nobody
     has named counts."""
-    starts: list[Fact[Any]] = [fact for fact in facts.pump_starts if _is_injectate(in_pump(facts, fact))]
+    starts: list[Fact[Any]] = [fact for fact in facts.pump_starts if is_injectate(in_pump(facts, fact))]
     starts += [
         _begun(fact)
         for fact in facts.deliveries
-        if "connected_late" in fact.data.remarks and _is_injectate({*fact.data.drugs})
+        if "connected_late" in fact.data.remarks and is_injectate({*fact.data.drugs})
     ]
     starts += [
         fact
         for fact in facts.said(HandInjection)
-        if fact.data.state == "begin" and fact.data.route == "epidural" and _is_injectate(in_hand(facts, fact.data))
+        if fact.data.state == "begin" and fact.data.route == "epidural" and is_injectate(in_hand(facts, fact.data))
     ]
     starts += [
         fact
         for fact in facts.said(DrugGiven)
-        if fact.data.route == "epidural" and _is_injectate({fact.data.component.drug})
+        if fact.data.route == "epidural" and is_injectate({fact.data.component.drug})
     ]
     return sorted(starts, key=_when)
 
@@ -163,7 +163,8 @@ def _agents(given: Iterable[tuple[Fact[Any], set[str]]]) -> Iterable[tuple[Fact[
     return ((fact, drugs & CONTRAST_AGENTS) for fact, drugs in given if drugs & CONTRAST_AGENTS)
 
 
-def _is_injectate(drugs: set[str]) -> bool:
+def is_injectate(drugs: set[str]) -> bool:
+    """Whether it is what the procedure is done for, or nobody has said what it is."""
     return not drugs or not drugs <= NO_INJECTATE
 
 
@@ -193,6 +194,13 @@ def components(facts: Facts, syringe: str | None) -> tuple[Component, ...]:
     return filled[-1].components if filled else ()
 
 
+def delivered_ml(facts: Facts, delivery: Delivery) -> float | None:
+    """How much went in; by hand it is what the end mark says, as far as that was corrected since."""
+    by_hand = delivery.origin == "hand" and delivery.facts
+    end = facts.form(delivery.facts[-1]) if by_hand else None
+    return end.data.volume_ml if end is not None and isinstance(end.data, HandInjection) else delivery.delivered_ml
+
+
 def drugs_drawn(facts: Facts) -> Iterable[tuple[Component, int]]:
     """Every drug that was drawn up and not thrown away whole, or given for the epidural space, with the entry that says
     so."""
@@ -216,24 +224,39 @@ MOVED = frozenset({"repositioned", "level_changed"})
 
 
 class Position(NamedTuple):
-    """The needle's: its number, and since when (time and seq); all 0 where none was said."""
+    """A needle's: its number, since when it is there (time and seq; all 0 where nobody said so), and whose start of an
+    injectate it is looked for."""
 
     number: int
     since_ns: int
     seq: int
+    start: Fact[Any]
 
-    def holds(self, fact: Fact[Any], until_ns: int) -> bool:
-        """Whether that happened here, until then."""
-        return (self.since_ns, self.seq) < _when(fact) and fact.time_ns <= until_ns
+    def holds(self, fact: Fact[Any]) -> bool:
+        """Whether that happened here, before the start."""
+        return (
+            (self.since_ns, self.seq) < _when(fact)
+            and fact.time_ns <= self.start.time_ns
+            and _may_be_one(fact, self.start)
+        )
 
 
-def position(facts: Facts, moment_ns: int) -> Position:
-    """The needle's position at that moment. A new one begins where a needle is placed or repositioned, and where uptake
-    is answered by moving it."""
+def position(facts: Facts, start: Fact[Any]) -> Position:
+    """Of the needle through which that start goes: the one that was moved last, of those at its level and side where it
+    says them. A position begins where a needle is placed or repositioned, and where uptake is answered by moving it."""
     moves: list[Fact[Any]] = [fact for fact in facts.said(Needle) if fact.data.action != "removed"]
     moves += [fact for fact in facts.said(Contrast) if fact.data.uptake and fact.data.action in MOVED]
-    passed = sorted(_when(fact) for fact in moves if fact.time_ns <= moment_ns)
-    return Position(len(passed), *passed[-1]) if passed else Position(0, 0, 0)
+    passed = [fact for fact in sorted(moves, key=_when) if fact.time_ns <= start.time_ns]
+    mine = [(number, *_when(fact)) for number, fact in enumerate(passed, 1) if _may_be_one(fact, start)]
+    return Position(*(mine[-1] if mine else (0, 0, 0)), start)
+
+
+def _may_be_one(one: Fact[Any], other: Fact[Any]) -> bool:
+    """Whether they may be of one needle: what is not said, or said of no one side, may be of any."""
+    return all(
+        not {None, "both", "midline"}.isdisjoint(said) or len(said) == 1
+        for said in ({getattr(fact.data, field, None) for fact in (one, other)} for field in ("level", "side"))
+    )
 
 
 def _when(fact: Fact[Any]) -> tuple[int, int]:

@@ -190,6 +190,7 @@ def test_r14_all_agree() -> None:
     case.says(150, "time_out")
     case.says(220, "approach")
     case.says(252, "needle", level="L4/5", side="left")
+    case.pump_starts(280)
     case.says(300, "needle", action="removed", level="L4/5", side="right")  # it cannot go wrong any more
     assert (case.alerts, case.lacking) == ({}, {})
 
@@ -213,6 +214,15 @@ def test_r14_the_needle_is_not_where_the_time_out_says(form: str) -> None:
     case.is_raised("R14-injection", "critical", (agreed, wrong), "differs from the time-out", "side right, not left")
     case.corrects(230, wrong, side="left")
     assert case.history == ["+R14-injection", "-R14-injection"]
+
+
+def test_r14_the_injection_says_where_it_goes_itself() -> None:
+    case = Case("R14")
+    agreed = case.says(150, "time_out")
+    case.says(470, "hand_injection", drug="lidocaine", route="skin", side="right")
+    assert case.alerts == {}
+    wrong = case.says(480, "hand_injection", side="right", level="L4/5")
+    case.is_raised("R14-injection", "critical", (agreed, wrong), "side right, not left")
 
 
 def test_r14_without_a_time_out_the_order_counts() -> None:
@@ -286,6 +296,7 @@ def test_r14_what_it_lacks() -> None:
     assert case.lacking == {"R14": "the order says neither side nor level"}
     case = Case("R14")
     case.says(150, "time_out")
+    case.says(252, "needle")
     case.pump_starts(480)
     assert case.lacking == {"R14": "where the needle went is not recorded"}
     assert case.alerts == {}

@@ -317,6 +317,18 @@ def test_r11_two_syringes() -> None:
     case.is_raised("R11", "high", (weight, first, second), "300 mg", "6 mg/kg")
 
 
+def test_r11_by_hand_what_the_end_mark_says_counts_as_it_was_corrected() -> None:
+    case = Case("R11")
+    case.says(48, "assessment", weight_kg=50)
+    strong = {"drug": "lidocaine", "volume_ml": 10, "concentration": 4, "concentration_unit": "%"}
+    case.says(100, "drawn_up", components=[strong])
+    end = case.says(540, "hand_injection", state="end", volume_ml=2.5)
+    delivered = case.delivered(541, 2.5, origin="hand", device=None)
+    assert case.alerts == {}
+    case.corrects(550, end, volume_ml=7.5)
+    case.is_raised("R11", "high", (2, delivered), "300 mg")
+
+
 def test_r11_a_correction_of_dose_or_weight() -> None:
     case = Case("R11")
     weight = case.says(48, "assessment", weight_kg=41)

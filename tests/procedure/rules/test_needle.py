@@ -300,6 +300,83 @@ def test_r9_cleared_by_what_should_have_been_said_and_raised_again() -> None:
     ]
 
 
+# --- two needles: levels and sides that are said tell them apart ----------------------------------------------
+
+
+def two_needles(rule: str, *, by: str) -> tuple[Case, dict[str, Any], dict[str, Any]]:
+    """Both in place; the first, and the second."""
+    case = Case(rule)
+    said = {"level": ("L4/5", "L5/S1"), "side": ("left", "right")}
+    case.says(220, "approach", approach="transforaminal", side="both", levels=["L4/5", "L5/S1"])
+    first, second = ({by: each} for each in said[by])
+    case.says(252, "needle", **first)
+    case.says(260, "needle", **second)
+    return case, first, second
+
+
+@pytest.mark.parametrize("by", ["level", "side"])
+def test_blood_at_one_needle_speaks_against_that_one(by: str) -> None:
+    case, first, second = two_needles("R9", by=by)
+    blood = case.says(300, "aspiration", result="blood", **first)
+    case.says(310, "aspiration", **second)
+    case.says(480, "hand_injection", **second)
+    assert case.alerts == {}
+    case.says(500, "hand_injection", state="end", volume_ml=1.5)
+    start = case.says(510, "hand_injection", **first)
+    case.is_raised("R9-position-1", "critical", (blood, start))
+
+
+def test_blood_before_the_second_needle_was_placed_still_speaks_against_the_first() -> None:
+    case = Case("R9")
+    case.says(252, "needle", side="left")
+    blood = case.says(255, "aspiration", result="blood")
+    case.says(260, "needle", side="right")
+    case.says(480, "hand_injection", side="right")
+    assert case.alerts == {}
+    start = case.says(490, "hand_injection", side="left")
+    case.is_raised("R9-position-1", "critical", (blood, start))
+
+
+def test_where_nobody_says_which_blood_speaks_against_both() -> None:
+    case, first, second = two_needles("R9", by="level")
+    case.says(300, "aspiration", result="blood")
+    case.says(480, "hand_injection", **second)
+    case.says(490, "hand_injection", **first)
+    assert list(case.alerts) == ["R9-position-2", "R9-position-1"]
+
+
+def test_moving_one_needle_does_not_clear_the_other() -> None:
+    case, first, second = two_needles("R9", by="side")
+    case.says(300, "aspiration", result="csf", **first)
+    case.says(310, "needle", action="repositioned", **second)
+    case.says(480, "hand_injection", **first)
+    assert list(case.alerts) == ["R9-position-1"]
+    case.says(485, "needle", action="repositioned", happened_s=320, **first)
+    assert case.alerts == {}
+
+
+@pytest.mark.parametrize("by", ["level", "side"])
+def test_contrast_is_seen_through_each_needle(by: str) -> None:
+    case, first, second = two_needles("R3", by=by)
+    case.says(300, "contrast", **first)
+    case.says(480, "hand_injection", **first)
+    assert case.alerts == {}
+    start = case.says(490, "hand_injection", **second)
+    case.is_raised("R3-position-2", "high", (2, start))
+    case.says(495, "contrast", happened_s=310)
+    assert case.alerts == {}, "it may have been that one"
+
+
+def test_uptake_at_one_needle_that_is_moved_begins_a_position_of_that_one() -> None:
+    case, first, second = two_needles("R3", by="side")
+    case.says(300, "contrast", **second)
+    case.says(310, "contrast", uptake=["vascular"], spread=[], action="repositioned", **first)
+    case.says(480, "hand_injection", **second)
+    assert case.alerts == {}
+    case.says(490, "hand_injection", **first)
+    assert list(case.alerts) == ["R3-position-3"]
+
+
 def test_r9_contrast_alone_may_follow() -> None:
     case = foramen("R9")
     seen(case, 410, "vascular", "none")

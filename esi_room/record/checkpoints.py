@@ -1,0 +1,249 @@
+"""Signed checkpoints: the room's word, once a minute and at every seal, of how far its record reached.
+
+Rules:
+- The journal knows nothing of them. They follow its committed head, and nothing waits for them.
+- A checkpoint is encoded once, and never again: the octets signed are those on disk and those on MQTT.
+- The COMMIT POINT is the sync in `_append`. Below it the checkpoint is durable, and only then published. If the disk
+  does not take it the file is cut back; a later one says as much and more.
+- They come in order: the last one of a record, of its seal, before any of a later record. What a crash left unsigned is
+  signed at the next start through the same code. What is signed once is never signed again, altered or not: the daemon
+  does not look back behind the last record that has a checkpoint.
+- Nothing that fails here stops the room: it is one line in the log and a `problem` in `status` until it works again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from esi_room.clock import NS, Clock, rfc3339
+from esi_room.errors import RecordError, SigningError
+from esi_room.record.disk import Disk
+from esi_room.record.entry import VERSION, Cursor, sha256
+from esi_room.record.journal import Journal
+from esi_room.record.keys import Keys
+from esi_room.record.reader import directory, journal_path, last_line, records
+from esi_room.record.thread import DiskThread
+from esi_room.record.verify_checkpoints import CHECKPOINTS, parse
+from esi_room.record.writing import AppendFile
+
+EVERY_S = 60.0
+RETRY_S = 5.0  # a minute's checkpoint may be late; it need not hammer on a full disk
+FINISH_S = 3.0  # how long a stopping daemon waits for a slow disk; the rest is signed at the next start
+
+log = structlog.get_logger()
+
+
+class Signed(NamedTuple):
+    """A checkpoint that is durable. `octets`: its line, newline included; `public`: the key that it is to be checked
+    with."""
+
+    octets: bytes
+    record: str
+    seq: int
+    sha256: str
+    time: str
+    key: str
+    public: bytes
+
+
+class _Statement(Struct, frozen=True, kw_only=True):
+    """What is signed. `verify_checkpoints` reads it with its keys in this order."""
+
+    v: int
+    room: str
+    record: str
+    n: int
+    seq: int
+    sha256: str
+    time: str
+    key: str
+
+
+class Checkpoints:
+    """The checkpoints of a data directory, to be written. Every call blocks. SigningError: there is no key that could
+    sign. OSError: the disk."""
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self._root, self._disk = root, disk
+        self.keys = Keys(root, disk)
+
+    def sign_up_to(self, head: Cursor, wall_ns: int) -> Signed | None:
+        """Sign the last line before `head`, and before that every seal that is not signed; None if `head` is signed, or
+        there is no line yet."""
+        for record in self._unsigned(head.record):
+            with journal_path(self._root, record).open("rb") as file:
+                end_bytes = file.seek(0, io.SEEK_END)
+            self._sign(record, end_bytes, wall_ns, only_seal=True)
+        return self._sign(head.record, head.offset, wall_ns)
+
+    def begin(self) -> bool:
+        """Make a key if this is the room's first start: it has none and nothing is signed; whether one was made."""
+        signed = any((directory(self._root, record) / CHECKPOINTS).exists() for record in records(self._root))
+        return not signed and self.keys.begin()
+
+    def _unsigned(self, before: str) -> list[str]:
+        """The records whose seal may not be signed, oldest first: from the last one on that has a checkpoint."""
+        if (directory(self._root, before) / CHECKPOINTS).exists():
+            return []
+        found: list[str] = []
+        for record in reversed([each for each in records(self._root) if each < before]):
+            if journal_path(self._root, record).exists():
+                found.insert(0, record)
+            if (directory(self._root, record) / CHECKPOINTS).exists():
+                break
+        return found
+
+    def _sign(self, record: str, end_bytes: int, wall_ns: int, *, only_seal: bool = False) -> Signed | None:
+        if end_bytes == 0:
+            return None
+        with journal_path(self._root, record).open("rb") as file:
+            first, line = file.readline(), last_line(file, end_bytes)
+        try:
+            said = msgspec.json.decode(line, type=_Said)
+            opened = msgspec.json.decode(first, type=_Opened)
+        except msgspec.MsgspecError:  # only of a record before the open one: `verify` names what is wrong with it
+            return None
+        if only_seal and said.type != "record.sealed":
+            return None
+        return self._append(opened.data.room, record, said.seq, sha256(line), rfc3339(wall_ns))
+
+    def _append(self, room: str, record: str, seq: int, digest: str, time: str) -> Signed | None:
+        path = directory(self._root, record) / CHECKPOINTS
+        octets = path.read_bytes() if path.exists() else b""
+        octets = octets[: octets.rfind(b"\n") + 1]  # behind that is what a crash left: it was never published
+        lines = octets.splitlines(keepends=True)
+        last = parse(path, len(lines), lines[-1]) if lines else None
+        if last is not None and last.seq >= seq:
+            return None
+        key = self.keys.current()
+        statement = _Statement(
+            v=VERSION, room=room, record=record, n=len(lines), seq=seq, sha256=digest, time=time, key=key.id
+        )
+        signed = msgspec.json.encode(statement)[:-1]
+        line = signed + b',"signature":"' + key.sign(signed).hex().encode() + b'"}\n'
+        file = AppendFile(self._disk, path, len(octets))
+        try:
+            file.write(line)
+            file.sync()  # THE COMMIT POINT: below it the checkpoint is durable, above it there is none
+        except OSError:
+            file.cut_back()
+            raise
+        finally:
+            file.close()
+        return Signed(line, record, seq, digest, time, key.id, key.public)
+
+
+class _Said(Struct):
+    seq: int
+    type: str
+
+
+class _Room(Struct):
+    room: str
+
+
+class _Opened(Struct):
+    """The room is what the record says that it is: its configuration may have another name by now."""
+
+    data: _Room
+
+
+class Checkpointer:
+    """The daemon's task. `publish` gets each checkpoint once it is durable, `tell` why there is none (None: all is
+    well)."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        publish: Callable[[Signed], None],
+        tell: Callable[[str | None], None],
+        *,
+        disk: Disk | None = None,
+    ) -> None:
+        self._journal, self._clock, self._publish, self._tell = journal, clock, publish, tell
+        self._checkpoints = Checkpoints(journal.root, disk or Disk())
+        self._thread = DiskThread()
+        self._made: Signed | None = None
+        self._head = Cursor("", 0, 0)  # what was tried last
+        self._signed_ns = 0
+        self._problem: str | None = None
+        self._begun = False
+
+    async def run(self) -> None:
+        """For ever."""
+        while not await self._tried(self._begin):
+            await asyncio.sleep(RETRY_S)
+        self._begun = True
+        while True:
+            head = await self._journal.beyond(self._head)
+            if head.record == self._head.record:
+                await self._pause(head)
+            if not await self._signed():
+                await asyncio.sleep(RETRY_S)
+
+    async def finish(self) -> None:
+        """The daemon stops, and `run` was cancelled: sign what is durable by now."""
+        with contextlib.suppress(TimeoutError, RecordError):
+            async with asyncio.timeout(FINISH_S):
+                await self._journal.settled()
+        if self._begun:
+            await self._signed()
+        self._thread.shutdown()
+
+    async def _pause(self, head: Cursor) -> None:
+        """Until EVERY_S after the last one, or until another record is open."""
+        rest_s = EVERY_S - (self._clock.now().mono_ns - self._signed_ns) / NS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, rest_s)):
+                while head.record == self._head.record:
+                    head = await self._journal.beyond(head)
+
+    async def _signed(self) -> bool:
+        head = self._journal.committed
+        if not await self._tried(self._sign, head):
+            return False
+        self._head, self._signed_ns = head, self._clock.now().mono_ns
+        if self._made is not None:
+            self._publish(self._made)
+        return True
+
+    def _begin(self) -> None:
+        if self._checkpoints.begin():
+            key = self._checkpoints.keys.current()
+            log.info("signing_key_made", key=key.id, folder=str(self._checkpoints.keys.folder))
+
+    def _sign(self, head: Cursor) -> None:
+        self._made = None
+        self._made = self._checkpoints.sign_up_to(head, self._clock.now().wall_ns)
+
+    async def _tried(self, function: Callable[..., None], *arguments: Cursor) -> bool:
+        try:
+            await self._thread.run(function, *arguments)
+        except SigningError as error:
+            self._say(f"the record is not signed: {error}")
+        except OSError as error:
+            self._say(f"the record is not signed: its checkpoints cannot be written: {error.strerror or error}")
+        else:
+            self._say(None)
+            return True
+        return False
+
+    def _say(self, problem: str | None) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            log.info("record_signed_again")
+        else:
+            log.error("record_not_signed", reason=problem)
+        self._tell(problem)
