@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "drivers": "List what can be connected, and how.",
     "records": "List the records of a data directory.",
     "verify": "Verify a record, or every record of a data directory.",
+    "replay": "Publish a record again as it was, or derive it again from the bytes on its wires.",
     "keys": "Make, show and rotate the key that the room signs its checkpoints with.",
     "witness": "Keep rooms' signed checkpoints elsewhere, against somebody who rewrites a room's disk.",
     "export": "Take a record away, as files that other programs read.",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -108,10 +109,8 @@ class StateFeed:
 
     def _recall(self) -> None:
         """How the procedure before the open record ended stays to be seen."""
-        before = [record for record in records(self._journal.root) if record < self._journal.record]
-        for octets in tail(self._journal.root, before[-1], LAST_WORDS_BYTES) if before else []:
-            if any(mark in octets for mark in _LAST_WORDS):
-                self._projection.apply(_decoder.decode(octets), 0)
+        for entry in last_words_before(self._journal.root, self._journal.record):
+            self._projection.apply(entry, 0)
 
     def _apply(self, lines: Iterable[Line]) -> set[str]:
         dirty: set[str] = set()
@@ -156,6 +155,13 @@ class StateFeed:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def last_words_before(root: Path, record: str) -> list[Entry]:
+    """How the procedure of the record before this one ended, where it was one."""
+    before = [other for other in records(root) if other < record]
+    lines = tail(root, before[-1], LAST_WORDS_BYTES) if before else []
+    return [_decoder.decode(octets) for octets in lines if any(mark in octets for mark in _LAST_WORDS)]
 
 
 def _before(one: Cursor, other: Cursor) -> bool:

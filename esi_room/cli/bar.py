@@ -1,0 +1,29 @@
+"""A bar for long work over files, on the terminal only: what is piped stays free of it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
+
+
+class Bar(Progress):
+    """One bar over so many octets, for the time of a `with`. `always`: also where there are few of them."""
+
+    def __init__(self, what: str, total_bytes: int, *, always: bool = False) -> None:
+        console = Console(stderr=True)
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+        hidden = not console.is_terminal or (total_bytes < LONG_WORK_BYTES and not always)
+        super().__init__(*columns, console=console, transient=True, disable=hidden)
+        self._only: TaskID = self.add_task(what, total=total_bytes)
+
+    def on(self, count: int) -> None:
+        """So many octets more."""
+        self.advance(self._only, count)
+
+    def say(self, what: str) -> None:
+        """What is being done now; where there is no terminal, as a line."""
+        self.update(self._only, description=what)
+        if self.disable:
+            self.console.print(what)
