@@ -178,4 +178,4 @@ async def _pictures(*, wanted: bool) -> AsyncIterator[Pictures | None]:
     try:
         yield picture
     finally:
-        await previewer.close()
+        await previewer.end()

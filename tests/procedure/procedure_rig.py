@@ -39,6 +39,7 @@ from esi_room.events import (
 from esi_room.procedure import rules
 from esi_room.procedure.facts import Facts
 from esi_room.procedure.rules import Book
+from esi_room.procedure.rules.verdict import components
 from esi_room.procedure.taken import Taken
 
 T0_NS = 1_700_000_000 * NS
@@ -235,12 +236,13 @@ class Case:
             "started_at": rfc3339(T0_NS),
             "ended_at": rfc3339(T0_NS),
             "ended_by": "completed",
-            "drugs": (),
+            "drugs": tuple(part.drug for part in components(self.facts, syringe)),
         }
         said |= dict.fromkeys(
             ("programmed_ml", "mean_rate_ml_h", "peak_rate_ml_h", "mean_pressure_mmhg", "peak_pressure_mmhg")
         )
-        return self.take(at_s, Delivery(**(said | fields), syringe=syringe, delivered_ml=ml, facts=(self.seq,)))
+        said["facts"] = (self.seq,)
+        return self.take(at_s, Delivery(**(said | fields), syringe=syringe, delivered_ml=ml))
 
     # --- what follows -------------------------------------------------------------------------------------
 

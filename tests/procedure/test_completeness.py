@@ -322,6 +322,7 @@ def test_what_was_withdrawn_is_lacking() -> None:
 def test_items_have_codes_of_their_own_in_the_order_of_the_phases() -> None:
     codes = [item.code for item in ITEMS]
     assert len(set(codes)) == len(codes)
+    assert {item.phase for item in ITEMS} == {*PHASES, "follow_up", None}
     phases = [item.phase for item in ITEMS if item.phase]
     assert phases == sorted(phases, key=[*PHASES, "follow_up"].index)
     assert all(item.text and not item.text.endswith(".") for item in ITEMS)

@@ -69,10 +69,6 @@ class Previewer:
         async with self._one_at_a_time:
             return await self._asked(path, frame)
 
-    async def close(self) -> None:
-        """End the helper process, where nobody ran `run`, which does so at its end."""
-        await self._drop()
-
     async def _asked(self, path: Path, frame: int | None) -> Shown:
         child = await self._ready()
         if child is None:

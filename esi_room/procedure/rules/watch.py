@@ -176,8 +176,7 @@ def discharge(facts: Facts, p: Params) -> Verdict:
     gone = facts.last(Discharge)
     if gone is None:
         return Verdict(lacking="no discharge is recorded")
-    starts = injections(facts)
-    injected_ns = starts[0].time_ns if starts else 0
+    injected_ns = max((start.time_ns for start in injections(facts) if start.time_ns <= gone.time_ns), default=0)
     padss = facts.last(Padss, by_ns=gone.time_ns)
     missing = []
     if gone.data.to not in ATTENDED and (padss is None or padss.data.score < p["padss"]):

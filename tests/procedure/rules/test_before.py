@@ -278,8 +278,8 @@ def test_r14_each_needle_is_held_against_the_time_out_before_it() -> None:
     case.says(500, "time_out", levels=["L3/4"])
     case.says(520, "needle", level="L3/4", side="left")
     assert case.alerts == {}
-    case.says(600, "needle", level="L4/5", side="left")
-    assert "R14-injection" in case.alerts
+    case.says(600, "needle", level="L4/5", side="left", happened_s=500)
+    assert "R14-injection" in case.alerts, "at the very moment of the second"
 
 
 def test_r14_a_late_time_out_counts_for_the_needle_before_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 from procedure_rig import DEXAMETHASONE, IOHEXOL, LIDOCAINE, SALINE, TRIAMCINOLONE, Case
 
 from esi_room.events import Plan
+from esi_room.procedure import rules
 
 CERVICAL = {"approach": "transforaminal", "side": "right", "levels": ["C5/6"]}
 LUMBAR = {"approach": "transforaminal", "side": "left", "levels": ["L5/S1"]}
@@ -65,6 +66,14 @@ def test_r4_the_syringe_is_thrown_away_whole_and_another_filled() -> None:
     assert case.history == ["+R4", "-R4"]
     case.says(260, "drawn_up", syringe="C", components=[BETAMETHASONE])
     case.is_raised("R4~2", "critical", (3, case.seq - 1), "betamethasone")
+
+
+@pytest.mark.parametrize(("discarded_ml", "raised"), [(4.79, True), (4.8, False), (5.2, False)])
+def test_r4_thrown_away_whole_as_far_as_its_scale_can_show(discarded_ml: float, raised: bool) -> None:
+    case, _ = cervical(TRIAMCINOLONE, SALINE)
+    case.says(220, "approach", **CERVICAL)
+    case.says(230, "drug_discarded", volume_ml=discarded_ml)
+    assert bool(case.alerts) == raised
 
 
 def test_r4_corrected() -> None:
@@ -209,6 +218,19 @@ def test_r8_an_allergy_that_is_told_of_too_late_is_an_alert_all_the_same() -> No
     case.is_raised("R8-given", "critical", (told, given))
 
 
+def test_r8_of_several_the_last_word_on_allergies_and_the_first_contrast() -> None:
+    case = Case("R8")
+    case.says(54, "allergies", **ALLERGIC)
+    told = case.says(60, "allergies", **ALLERGIC)
+    first = case.says(460, "contrast")
+    case.is_raised("R8-given", "critical", (told, first))
+    case.says(470, "contrast")
+    case.says(480, "allergies", **ALLERGIC)
+    assert case.history == ["+R8-given"]
+    said = rules.RULES["R8"].judge(case.facts, case.book.in_force["R8"]).findings
+    assert said[0].facts == (case.seq, first)
+
+
 @pytest.mark.parametrize("injection", ["pump", "hand", "given"])
 def test_r8_no_contrast_and_no_reason(injection: str) -> None:
     case = Case("R8")
@@ -322,8 +344,9 @@ def test_r11_by_hand_what_the_end_mark_says_counts_as_it_was_corrected() -> None
     case.says(48, "assessment", weight_kg=50)
     strong = {"drug": "lidocaine", "volume_ml": 10, "concentration": 4, "concentration_unit": "%"}
     case.says(100, "drawn_up", components=[strong])
+    begin = case.says(480, "hand_injection")
     end = case.says(540, "hand_injection", state="end", volume_ml=2.5)
-    delivered = case.delivered(541, 2.5, origin="hand", device=None)
+    delivered = case.delivered(541, 2.5, origin="hand", device=None, facts=(begin, end))
     assert case.alerts == {}
     case.corrects(550, end, volume_ml=7.5)
     case.is_raised("R11", "high", (2, delivered), "300 mg")
@@ -402,10 +425,15 @@ def test_r12_light_or_elsewhere(level: str, where: str) -> None:
     assert (case.alerts, case.lacking) == ({}, {})
 
 
-def test_r12_deep_at_some_time_is_deep() -> None:
+def test_r12_deep_at_some_time_is_deep_and_the_first_time_is_named() -> None:
+    case = Case("R12", plan=None)
+    deep = case.says(96, "sedation", level="deep")
+    case.says(200, "sedation", level="moderate")
+    case.says(300, "sedation", level="minimal")
+    taken = case.says(310, "approach", levels=["C7/T1"])
+    case.is_raised("R12", "medium", (taken, deep), "Deep sedation")
     case = Case("R12", plan=Plan(levels=("C7/T1",)))
     deep = case.says(96, "sedation", level="deep")
-    case.says(300, "sedation", level="minimal")
     case.is_raised("R12", "medium", (1, deep))
 
 

@@ -273,6 +273,19 @@ def test_r9_seen_after_the_injection_and_before_it_goes_on() -> None:
     case.is_raised("R9-position-1", "critical", (blood, start))
 
 
+def test_r9_of_several_warnings_all_are_facts_and_the_first_is_named() -> None:
+    case = foramen("R9")
+    blood = case.says(410, "aspiration", result="blood")
+    both = case.says(420, "contrast", uptake=["intrathecal", "vascular"], spread=[], action="none")
+    start = case.pump_starts(480)
+    case.is_raised("R9-position-1", "critical", (blood, both, start), "where blood was seen")
+    case.withdraws(490, blood)
+    assert list(case.alerts) == ["R9-position-1"]
+    case = foramen("R9")
+    seen = case.says(420, "contrast", uptake=["intrathecal", "vascular"], spread=[], action="none")
+    case.is_raised("R9-position-1", "critical", (seen, case.pump_starts(480)), "intrathecal uptake")
+
+
 def test_r9_each_position_has_its_own_alert() -> None:
     case = foramen("R9")
     case.says(410, "aspiration", result="blood")
@@ -433,6 +446,18 @@ def test_r6_leaving_the_neck_does_not_undo_it() -> None:
     assert "C5/6" in case.alerts["R6-level"].text
 
 
+def test_r6_of_several_levels_the_first_is_named() -> None:
+    case = Case("R6", plan=None)
+    case.enters(200, "guidance")
+    first = case.says(220, "approach", levels=["C7/T1"])
+    case.is_raised("R6-imaging", "high", (first, 1 + 1))
+    case.says(230, "prior_imaging", happened_s=32)
+    two = case.says(240, "approach", levels=["C4/5", "C3/4"])
+    case.is_raised("R6-level", "high", (two,), "at C4/5")
+    case.says(250, "approach", levels=["C5/6"])
+    assert case.history == ["+R6-imaging", "-R6-imaging", "+R6-level"]
+
+
 def test_r6_a_thoracic_level_beside_is_not_above() -> None:
     case = Case("R6")
     case.says(32, "prior_imaging")
@@ -536,6 +561,18 @@ def test_r7_an_image_from_shortly_before_the_contrast_form_on_shows_it(taken_s: 
         assert case.alerts == {}
     else:
         case.is_raised("R7-contrast", "medium", (given, done), "No view with contrast")
+
+
+def test_r7_it_is_the_first_contrast_that_must_be_seen() -> None:
+    case = Case("R7")
+    given = case.says(300, "contrast")
+    case.says(600, "contrast")
+    case.says(None, "view", projection="ap")
+    case.says(None, "view", projection="lateral")
+    done = case.enters(630, "recovery")
+    case.is_raised("R7-contrast", "medium", (given, done))
+    case.image(640, happened_s=200)
+    assert case.alerts == {}
 
 
 def test_r7_a_view_kept_with_contrast_needs_no_image() -> None:

@@ -70,11 +70,12 @@ def test_r10_a_value_that_the_monitor_marks_bad_is_none() -> None:
 
 
 def test_r10_the_limits_are_parameters() -> None:
-    case = monitored(nibp_max_age_s=150.0, spo2_max_age_s=90.0, heart_rate_max_age_s=600.0)
+    case = monitored(nibp_max_age_s=150.0, spo2_max_age_s=90.0, heart_rate_max_age_s=120.0)
     case.wait(220)
     assert {alert: said.text for alert, said in case.alerts.items()} == {
         "R10-nibp": "The blood pressure is older than 2.5 minutes.",
         "R10-spo2": "SpO2 is older than 90 seconds.",
+        "R10-heart_rate": "The heart rate is older than 2 minutes.",
     }
 
 
@@ -227,6 +228,24 @@ def test_r15_cleared_when_the_rate_comes_back_and_raised_again_by_the_next_press
     assert case.history == ["+R15", "-R15", "+R15~2"]
 
 
+@pytest.mark.parametrize(("falls_s", "raised"), [(780, True), (781, False)])
+def test_r15_how_old_the_pressure_may_be(falls_s: float, raised: bool) -> None:
+    case = lying()
+    case.vitals(600, nibp_systolic_mmhg=100)
+    case.steady(602, 768, heart_rate_bpm=80)
+    case.vitals(falls_s, heart_rate_bpm=55)
+    assert bool(case.alerts) == raised
+
+
+def test_r15_what_is_now_and_what_was_before_are_medians_of_their_times() -> None:
+    case = Case("R15", present_s=20.0, before_from_s=100.0, before_to_s=50.0)
+    case.vitals(0, nibp_systolic_mmhg=140, heart_rate_bpm=200)
+    for at_s, rate in ((20, 80), (40, 80), (70, 80), (75, 200), (99, 200), (100, 60), (110, 60), (120, 200)):
+        case.vitals(at_s, heart_rate_bpm=rate)
+    case.vitals(120, nibp_systolic_mmhg=110)
+    assert "heart rate 60/min, before 80;" in case.alerts["R15"].text
+
+
 def test_r15_an_old_pressure_says_nothing_of_now() -> None:
     case = lying()
     case.vitals(600, nibp_systolic_mmhg=100)
@@ -355,6 +374,7 @@ def test_r17_told_by_the_pump_while_it_infuses() -> None:
     case = Case("R17")
     case.pump_starts(480, pressure_mmhg=100)
     case.pump_tells(482, state="alarm", pressure_mmhg=5000)
+    case.pump_tells(483, pressure_mmhg=775)
     assert case.alerts == {}
     high = case.pump_tells(484, pressure_mmhg=800)
     case.is_raised("R17-limit", "info", (high,), "800 mmHg")
@@ -376,6 +396,14 @@ def test_r17_a_fall_to_less_than_half_for_more_than_five_seconds(for_s: float, t
         case.is_raised("R17-fall", "info", (peak, below, last), f"from 200 to {to_mmhg} mmHg")
     else:
         assert case.alerts == {}
+
+
+def test_r17_of_two_peaks_the_first_is_named() -> None:
+    case = Case("R17")
+    case.pump_starts(480, pressure_mmhg=100)
+    peak, *_ = [case.pump_tells(at_s, pressure_mmhg=200) for at_s in (482, 484)]
+    below, *_, last = [case.pump_tells(at_s, pressure_mmhg=50) for at_s in (486, 488, 492)]
+    case.is_raised("R17-fall", "info", (peak, below, last))
 
 
 def test_r17_a_fall_that_comes_back_is_none() -> None:
@@ -476,6 +504,18 @@ def test_r18_before_the_injection_is_not_afterwards() -> None:
     case.says(720, "motor_sensory", happened_s=100)
     case.says(840, "discharge")
     assert "no pain score afterwards, no motor check afterwards" in case.alerts["R18"].text
+
+
+def test_r18_between_two_injections_is_not_afterwards() -> None:
+    case = recovered("pain", "motor_sensory")
+    case.says(500, "pain")
+    case.says(500, "motor_sensory")
+    case.pump_starts(600)
+    case.says(700, "padss")
+    case.says(840, "discharge")
+    assert "no pain score afterwards, no motor check afterwards" in case.alerts["R18"].text
+    case.pump_starts(900)  # for the next patient, or to empty it
+    assert list(case.alerts) == ["R18"]
 
 
 def test_r18_nothing_was_injected() -> None:
