@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from esi_room.events import Clinical
+from esi_room.events.wording import in_words
 
 
 def corrected(said: Clinical, fields: dict[str, Any]) -> Clinical | str:
@@ -19,7 +20,7 @@ def corrected(said: Clinical, fields: dict[str, Any]) -> Clinical | str:
     try:
         made = msgspec.convert(merged, type(said))
     except msgspec.ValidationError as error:
-        return str(error)
+        return in_words(error, type(said))
     return "; ".join(made.problems()) or made
 
 

@@ -75,6 +75,8 @@ class Facts:
         self.procedure: str | None = None
         self.plan = Plan()
         """What was ordered."""
+        self.planned: Fact[ProcedureStarted] | None = None
+        """The entry that says so."""
         self.ended: Fact[ProcedureEnded] | None = None
         self.completeness: Fact[ProcedureCompleteness] | None = None
         self.rules: Fact[ProcedureRules] | None = None
@@ -168,7 +170,8 @@ class Facts:
         self.opened_by = self.opened_by or fact.data.origin
         self.claimed, self.attended = self.claimed or by_staff, self.attended or by_staff
         self.procedure = fact.data.procedure or self.procedure
-        self.plan = fact.data.plan or self.plan
+        if fact.data.plan is not None:
+            self.plan, self.planned = fact.data.plan, fact
 
     def _phase(self, fact: Fact[ProcedurePhase]) -> None:
         self.phases.append(fact)

@@ -33,6 +33,7 @@ from esi_room.events import (
 )
 from esi_room.procedure import completeness, phases, rules
 from esi_room.procedure.facts import STAFF, Facts
+from esi_room.procedure.rules.verdict import injections
 from esi_room.procedure.segments import Segments
 from esi_room.procedure.taken import Taken
 
@@ -64,7 +65,7 @@ class Follower:
         if isinstance(taken.data, Delivery):
             self._deliveries.pop(taken.data.number, None)
         hint = phases.hint(taken.data)
-        if hint is not None:
+        if hint is not None and self._means(hint, taken.seq):
             self._hint = (hint, taken.source, taken.seq)
         self._due(self._segments.take(taken.seq, taken.time_ns, taken.source, taken.data))
         return not isinstance(taken.data, _SILENT)
@@ -103,6 +104,10 @@ class Follower:
 
     def _at_the_end(self) -> list[Payload]:
         return [] if self.facts.ended is None else [completeness.report(self.facts, self.book)]
+
+    def _means(self, hint: phases.Hint, seq: int) -> bool:
+        """A pump that gives something else, sedation or a flush, begins no injection."""
+        return hint.phase != "injection" or any(start.seq == seq for start in injections(self.facts))
 
     def _due(self, finished: Iterable[Delivery]) -> None:
         self._deliveries |= {delivery.number: delivery for delivery in finished}

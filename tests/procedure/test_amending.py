@@ -133,7 +133,11 @@ async def test_a_follow_up_is_beside_its_record_and_announced_in_the_open_one(ro
         ("correction", {"seq": 0, "reason": "wrong", "withdrawn": True}, "entry 0 is no form"),
         ("correction", {"seq": 99, "reason": "wrong", "withdrawn": True}, "entry 99 is no form"),
         ("correction", {"seq": 3, "reason": "wrong", "fields": {"scor": 7}}, "scor cannot be corrected"),
-        ("correction", {"seq": 3, "reason": "wrong", "fields": {"score": 70}}, "$.score"),
+        (
+            "correction",
+            {"seq": 3, "reason": "wrong", "fields": {"score": 70}},
+            "score does not fit: a number from 0 to 10",
+        ),
         ("drug_discarded", {"syringe": "A", "volume_ml": 1}, "there is no syringe A"),
     ],
 )

@@ -58,9 +58,9 @@ def test_a_correction_of_a_correction_names_what_that_corrects() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"score": 11}, "<= 10"),
-        ({"score": "7"}, "got `str`"),
-        ({"score": None}, "missing required field `score`"),
+        ({"score": 11}, "a number from 0 to 10"),
+        ({"score": "7"}, "score does not fit: a number"),
+        ({"score": None}, "score is missing"),
         ({"scor": 7}, "scor cannot be corrected: its fields are occasion, score, scale, relief_pct"),
         ({"actor": "Dr. B"}, "actor cannot be corrected"),
         ({"occasion": "baseline", "relief_pct": 50}, "relief_pct is asked for afterwards"),

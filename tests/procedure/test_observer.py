@@ -307,3 +307,14 @@ async def test_what_a_full_record_does_not_take_comes_at_the_next_look(
     monkeypatch.setattr(room.journal, "append", append)
     room.observer.look()
     assert [e["data"]["rule"] for e in await room.of("alert.raised")] == ["R1", "R2"]
+
+
+async def test_a_pump_that_sedates_begins_no_injection(room: Room) -> None:
+    await room.phase("preparation")
+    propofol = {"syringe": "P", "pump": "pump-1", "components": [{"drug": "propofol", "volume_ml": 20}]}
+    await room.say("drawn_up", **propofol)
+    room.device(STARTED, "pump-1")
+    assert [entry["data"]["phase"] for entry in await room.of("procedure.phase")] == ["preparation"]
+    room.device(STARTED, "pump-2")
+    assert [entry["data"]["phase"] for entry in await room.of("procedure.phase")] == ["preparation", "injection"]
+    assert room.again() == []

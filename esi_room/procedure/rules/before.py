@@ -71,10 +71,10 @@ def _place(fact: Fact[TimeOut] | Fact[ApproachTaken], said: str) -> _Place:
 
 
 def _ordered(facts: Facts) -> _Place | None:
-    plan, started = facts.plan, facts.started
-    if started is None or (plan.side is None and not plan.levels):
+    plan, said = facts.plan, facts.planned
+    if said is None or (plan.side is None and not plan.levels):
         return None
-    return _Place(started.seq, started.time_ns, plan.side, frozenset(plan.levels), "order")
+    return _Place(said.seq, said.time_ns, plan.side, frozenset(plan.levels), "order")
 
 
 def _needles(facts: Facts) -> Iterator[_Place]:

@@ -115,9 +115,9 @@ def _course(said: Fact[ApproachTaken] | Fact[TimeOut]) -> Course:
 
 def _ordered(facts: Facts) -> list[Course]:
     plan = facts.plan
-    if facts.started is None or (plan.approach is None and not plan.levels):
+    if facts.planned is None or (plan.approach is None and not plan.levels):
         return []
-    return [Course(plan.approach, plan.side, plan.levels, facts.started.seq)]
+    return [Course(plan.approach, plan.side, plan.levels, facts.planned.seq)]
 
 
 # --- what goes in -----------------------------------------------------------------------------------------
