@@ -112,7 +112,11 @@ class Broker:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # mosquitto, where the signal came as it started
+                process.kill()
+                process.wait(20)
 
     def forget(self) -> None:
         """Lose everything that was kept: sessions, retained messages. Only while stopped."""
