@@ -23,7 +23,6 @@ from pathlib import Path
 
 import structlog
 
-from esi_room.audit import held
 from esi_room.audit.derive.record import derive
 from esi_room.audit.replay.player import Pace, Pause, play
 from esi_room.audit.replay.script import Script
@@ -34,6 +33,7 @@ from esi_room.events import DeviceState, Event
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.topics import Topics
+from esi_room.record import held
 from esi_room.record.journal import Identity, Journal
 from esi_room.station.decoder import Decoder
 

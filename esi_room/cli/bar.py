@@ -9,10 +9,11 @@ LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
 
 
 class Bar(Progress):
-    """One bar over so many octets, for the time of a `with`. `always`: also where there are few of them."""
+    """One bar over so many octets, for the time of a `with`. `always`: also where there are few of them. `console`:
+    where what is found is printed meanwhile, too."""
 
-    def __init__(self, what: str, total_bytes: int, *, always: bool = False) -> None:
-        console = Console(stderr=True)
+    def __init__(self, what: str, total_bytes: int, *, always: bool = False, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         hidden = not console.is_terminal or (total_bytes < LONG_WORK_BYTES and not always)
         super().__init__(*columns, console=console, transient=True, disable=hidden)

@@ -15,7 +15,6 @@ from typing import Any
 import click
 import msgspec
 
-from esi_room.audit import held
 from esi_room.audit.replay.player import Pace, Pause, Played, play
 from esi_room.audit.replay.script import Picture, Pictures, Script, opening
 from esi_room.audit.replay.span import Place, place
@@ -26,6 +25,7 @@ from esi_room.cli.bar import Bar
 from esi_room.config import RoomConfig, load
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.topics import LEVEL, Topics
+from esi_room.record import held
 from esi_room.record.reader import JOURNAL, directory
 from esi_room.record.verify import Report
 from esi_room.room import broker_settings
@@ -125,7 +125,7 @@ def found(record: str, configuration: Path) -> Path:
 def verified(record: Path, *, even_if_broken: bool) -> Report:
     """What `verify` says of it. BrokenRecord where it does not hold; with `even_if_broken` that is only said."""
     with Bar("verifying", sum(each.stat().st_size for each in record.rglob("*") if each.is_file())) as bar:
-        report = held.report(record, bar.on)
+        report = held.report(record, progress=bar.on)
     held.demand(report, even_if_broken=even_if_broken)
     for problem in report.problems:
         click.echo(f"BROKEN  {problem}", err=True)

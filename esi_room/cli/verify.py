@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -10,22 +9,12 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from esi_room.cli.bar import Bar
 from esi_room.errors import BrokenRecord
-from esi_room.record.verify import (
-    Report,
-    announced_after,
-    head_before,
-    record_ids,
-    rooms,
-    signing_of,
-    verify_record,
-    verify_room,
-)
+from esi_room.record import held
+from esi_room.record.verify import Report, record_ids, rooms, verify_room
 from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
-
-LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
 
 EXAMPLE = """\b
 Example:
@@ -49,12 +38,11 @@ def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
     """
     witnessed = () if witness is None else _witnessed(path, witness)
     reports = []
-    with _bar(path) as progress:
-        task = progress.add_task("verifying", total=_size(path))
-        for report in _reports(path, witnessed, lambda count: progress.advance(task, count)):
+    with Bar("verifying", _size(path), console=Console()) as bar:
+        for report in _reports(path, witnessed, bar.on):
             reports.append(report)
             if not as_json:
-                progress.console.print(_line(report), highlight=False, soft_wrap=True)
+                bar.console.print(_line(report), highlight=False, soft_wrap=True)
             else:
                 click.echo(json.dumps(_as_dict(report)))
     if not reports:
@@ -82,49 +70,13 @@ def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
 
 def _reports(path: Path, witnessed: tuple[Checkpoint, ...], progress: Callable[[int], None]) -> Iterator[Report]:
     if (path / "journal.jsonl").exists():
-        record = path.resolve()
-        newest = record.parent.name != "records" or record.name == record_ids(record.parent.parent)[-1]
-        being_written = newest and _being_written(record.parent.parent)
-        yield verify_record(
-            record,
-            head_before(record),
-            announced=announced_after(record),
-            signing=signing_of(record, witnessed),
-            may_be_open=newest,
-            being_written=being_written,
-            progress=progress,
-        )
+        yield held.report(path, witnessed=witnessed, progress=progress)
         return
-    yield from verify_room(path, being_written=_being_written(path), witnessed=witnessed, progress=progress)
-
-
-def _being_written(data: Path) -> bool:
-    """Does a daemon hold the lock of this data directory?"""
-    try:
-        with (data / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    yield from verify_room(path, being_written=held.being_written(path), witnessed=witnessed, progress=progress)
 
 
 def _size(path: Path) -> int:
     return sum(p.stat().st_size for p in path.rglob("*") if p.suffix in {".jsonl", ".dcm"})
-
-
-def _bar(path: Path) -> Progress:
-    console = Console()
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal or _size(path) < LONG_WORK_BYTES,
-    )
 
 
 def _line(report: Report) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from esi_room.cli import main, verify
+from esi_room.cli import bar, main
 from esi_room.clock import ManualClock
 from esi_room.commands import Amend
 from esi_room.events import ClinicalNote, Event, ProcedureStarted
@@ -110,10 +111,10 @@ def test_no_record_is_a_wrong_call(tmp_path):
 
 
 def test_long_work_draws_a_bar_in_a_terminal_only(data, monkeypatch):
-    monkeypatch.setattr(verify, "LONG_WORK_BYTES", 0)
+    monkeypatch.setattr(bar, "LONG_WORK_BYTES", 0)
     assert call("verify", data)[0] == 0
-    with verify._bar(data) as bar:
-        assert bar.disable
+    with bar.Bar("verifying", 1, console=Console()) as drawn:
+        assert drawn.disable
 
 
 def test_records_lists_them(data):

@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,16 +28,10 @@ from esi_room.events.clinical import Correction
 from esi_room.procedure import identity as identities
 from esi_room.procedure.facts import Facts
 from esi_room.procedure.taken import Taken
+from esi_room.record import held
 from esi_room.record.amendments import AMENDMENTS
 from esi_room.record.reader import JOURNAL
-from esi_room.record.verify import (
-    MAX_LINE_BYTES,
-    Report,
-    announced_after,
-    head_before,
-    record_ids,
-    verify_record,
-)
+from esi_room.record.verify import MAX_LINE_BYTES, Report, record_ids
 
 Place = Literal["journal", "amendment", "late"]
 EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
@@ -119,7 +112,7 @@ class Case:
 def load(directory: Path, *, even_if_broken: bool = False, identity: bool = False) -> Case:
     """The case of the record in `directory`. BrokenRecord where it does not verify and nobody insists."""
     directory = directory.resolve()
-    report = verified(directory)
+    report = held.report(directory)
     late, problems = _late(directory)
     read = {octets: said for octets in late if (said := _read(octets, "late")) is not None}
     broken = "; ".join([*_problems(report, directory), *problems]) or None
@@ -181,30 +174,6 @@ class _Fold:
             self.facts.take(said.taken)
 
 
-def verified(directory: Path) -> Report:
-    """The record in `directory`, with the room around it as far as that is at hand."""
-    newest = directory.parent.name != "records" or directory.name == record_ids(directory.parent.parent)[-1]
-    return verify_record(
-        directory,
-        head_before(directory),
-        announced=announced_after(directory),
-        may_be_open=newest,
-        being_written=newest and _being_written(directory.parent.parent),
-    )
-
-
-def _being_written(data: Path) -> bool:
-    """Does a daemon hold the lock of this data directory?"""
-    try:
-        with (data / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def _problems(report: Report, directory: Path) -> list[str]:
     """In words, with no path of this machine in them."""
     return [str(problem).replace(f"{directory}/", "") for problem in report.problems]
@@ -255,7 +224,7 @@ def _late(directory: Path) -> tuple[list[bytes], list[str]]:
         own = f'{{"v":1,"record":"{record}",'.encode()
         lines = [each for each in _lines(path) if mark in each] if record > directory.name else []
         if lines:
-            problems += [f"{record}: {what}" for what in _problems(verified(path.parent), path.parent)]
+            problems += [f"{record}: {what}" for what in _problems(held.report(path.parent), path.parent)]
             found += [octets for octets in lines if octets.startswith(own)]
     return found, problems
 
