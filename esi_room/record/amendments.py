@@ -4,8 +4,8 @@ Rules:
 - Its lines have the shape of the journal's and go on from its seal: `seq` counts on, the first line's `prev` is the
   SHA-256 of the seal's octets. So `record` + `seq` is the id of a line in either file.
 - An amendment is two lines, written at one go: `operator.command`, and what it says.
-- The COMMIT POINT is the sync in `_write`. Below it the amendment is durable, and the record that is open then says so
-  (`record.amended`), which puts it under the room's chain.
+- The COMMIT POINT is `append_durably` in `add`. Below it the amendment is durable, and the record that is open then
+  says so (`record.amended`), which puts it under the room's chain.
 - If the disk does not take it, the file is cut back and the amendment refused: it was not made.
 - What a crash left behind the last whole amendment was never acknowledged. The next amendment cuts it off, keeps it in
   a file of its own and says so in a `record.recovered` before its own two lines.
@@ -28,7 +28,7 @@ from esi_room.record import recovery
 from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID, Cursor, Line, encode, sha256
 from esi_room.record.reader import directory, journal_path, last_line, records
-from esi_room.record.writing import AppendFile
+from esi_room.record.writing import append_durably
 
 AMENDMENTS = "amendments.jsonl"
 _ANNOUNCED = b'"type":"record.amended"'
@@ -208,7 +208,8 @@ class Amendments:
         self._must_hold(record, chain)
         torn = [self._keep(record, chain, asked)] if chain.rest else []
         lines = _encoded([*torn, asked, said], record, chain)
-        self._write(record, chain.size_bytes, b"".join(lines))
+        path = amendments_path(self._root, record)
+        append_durably(self._disk, path, chain.size_bytes, b"".join(lines))  # THE COMMIT POINT
         return amendments(self._root, record)[-1]
 
     def _sealed(self, record: str) -> _Seal:
@@ -247,17 +248,6 @@ class Amendments:
             kept_as=kept,
         )
         return Event(source="room", data=recovered, received=asked.received)
-
-    def _write(self, record: str, size_bytes: int, octets: bytes) -> None:
-        file = AppendFile(self._disk, amendments_path(self._root, record), size_bytes)
-        try:
-            file.write(octets)
-            file.sync()  # THE COMMIT POINT: below it the amendment is durable, above it there is none
-        except OSError:
-            file.cut_back()
-            raise
-        finally:
-            file.close()
 
 
 def _encoded(events: list[Event], record: str, chain: _Chain) -> list[bytes]:

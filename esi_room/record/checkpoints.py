@@ -3,8 +3,8 @@
 Rules:
 - The journal knows nothing of them. They follow its committed head, and nothing waits for them.
 - A checkpoint is encoded once, and never again: the octets signed are those on disk and those on MQTT.
-- The COMMIT POINT is the sync in `_append`. Below it the checkpoint is durable, and only then published. If the disk
-  does not take it the file is cut back; a later one says as much and more.
+- The COMMIT POINT is `append_durably` in `_append`. Below it the checkpoint is durable, and only then published. If the
+  disk does not take it the file is cut back; a later one says as much and more.
 - They come in order: the last one of a record, of its seal, before any of a later record. What a crash left unsigned is
   signed at the next start through the same code. What is signed once is never signed again, altered or not: the daemon
   does not look back behind the last record that has a checkpoint.
@@ -33,7 +33,7 @@ from esi_room.record.keys import Keys
 from esi_room.record.reader import directory, journal_path, last_line, records
 from esi_room.record.thread import DiskThread
 from esi_room.record.verify_checkpoints import CHECKPOINTS, parse
-from esi_room.record.writing import AppendFile
+from esi_room.record.writing import append_durably
 
 EVERY_S = 60.0
 RETRY_S = 5.0  # a minute's checkpoint may be late; it need not hammer on a full disk
@@ -130,15 +130,7 @@ class Checkpoints:
         )
         signed = msgspec.json.encode(statement)[:-1]
         line = signed + b',"signature":"' + key.sign(signed).hex().encode() + b'"}\n'
-        file = AppendFile(self._disk, path, len(octets))
-        try:
-            file.write(line)
-            file.sync()  # THE COMMIT POINT: below it the checkpoint is durable, above it there is none
-        except OSError:
-            file.cut_back()
-            raise
-        finally:
-            file.close()
+        append_durably(self._disk, path, len(octets), line)  # THE COMMIT POINT
         return Signed(line, record, seq, digest, time, key.id, key.public)
 
 

@@ -58,6 +58,20 @@ class AppendFile:
             self._disk.close(descriptor)
 
 
+def append_durably(disk: Disk, path: Path, size_bytes: int, octets: bytes) -> None:
+    """Put `octets` behind the first `size_bytes` of a file that is not kept open; what stood there goes. Durable when
+    this returns; where the disk does not take it (OSError), the file is cut back and nothing was added."""
+    file = AppendFile(disk, path, size_bytes)
+    try:
+        file.write(octets)
+        file.sync()
+    except OSError:
+        file.cut_back()
+        raise
+    finally:
+        file.close()
+
+
 class OpenRecord:
     """One record being written: its chain's head, its files, and what waits for the disk."""
 
