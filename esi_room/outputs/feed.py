@@ -15,7 +15,8 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,11 +158,14 @@ class StateFeed:
             return
 
 
-def last_words_before(root: Path, record: str) -> list[Entry]:
-    """How the procedure of the record before this one ended, where it was one."""
+def last_words_before(root: Path, record: str) -> Iterator[Entry]:
+    """How the procedure of the record before this one ended, where it was one. What is damaged there is passed over:
+    to say so is `verify`'s part, and it must not keep the room from being shown."""
     before = [other for other in records(root) if other < record]
-    lines = tail(root, before[-1], LAST_WORDS_BYTES) if before else []
-    return [_decoder.decode(octets) for octets in lines if any(mark in octets for mark in _LAST_WORDS)]
+    for octets in tail(root, before[-1], LAST_WORDS_BYTES) if before else []:
+        if any(mark in octets for mark in _LAST_WORDS):
+            with contextlib.suppress(msgspec.MsgspecError):
+                yield _decoder.decode(octets)
 
 
 def _before(one: Cursor, other: Cursor) -> bool:
