@@ -20,7 +20,7 @@ help:
 install: $(INSTALLED)
 
 # Without pip of its own: Debian's python3 cannot put one there unless python3-venv is installed, and needs not to.
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; this is " + sys.version.split()[0] \
 		+ ". Name another: make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv --clear --without-pip .venv
@@ -52,9 +52,9 @@ docs: $(INSTALLED)
 	$(BIN)/python -m esi_room.outputs.asyncapi --write docs
 	$(BIN)/python -m esi_room.carm.conformance > docs/conformance.md
 
-# Needs uv on the path (pip install uv). The two build tools are locked as well: nothing is fetched unhashed.
+# Needs uv on the path (pip install uv). The build tools are locked as well: nothing is fetched unhashed.
 lock:
-	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile --universal --python-version 3.11 --all-extras \
+	printf 'hatchling>=1.27\neditables>=0.5\nnodejs-wheel-binaries>=22\n' | uv pip compile --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet \
 		pyproject.toml - --output-file requirements.lock
 

@@ -30,6 +30,12 @@ DEBIAN_PACKAGE = {
     "chromium": "chromium",
     "socat": "socat",
     "openssl": "openssl",
+    "dciodvfy": "dicom3tools",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "dciodvfy": "dicom3tools",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
 }
 
 

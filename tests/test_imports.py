@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("links", "drivers", "record"),
     ("station", "carm", "outputs", "procedure", "config", "clockwatch"),
     ("room", "audit"),
+    ("display",),
     ("cli",),
 )
 """Bottom first. Units of one layer are blind to each other, except in the two lowest, which are vocabulary."""

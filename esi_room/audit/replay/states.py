@@ -6,7 +6,7 @@ the room time (the disk, the broker, the decoding of an image) takes none here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -41,7 +41,7 @@ class States:
         self._dirty: set[str] = set()
         self._not_before_ns: dict[str, int] = {}
 
-    def recall(self, before: list[Entry]) -> None:
+    def recall(self, before: Iterable[Entry]) -> None:
         """How the procedure in the record before this one ended (`outputs.feed.last_words_before`)."""
         for entry in before:
             self._projection.apply(entry, 0)
