@@ -20,7 +20,7 @@ from pathlib import Path
 from esi_room.clock import SystemClock
 from esi_room.events import Event, Reading, VitalsNumeric
 from esi_room.record.journal import Identity, Journal
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 CLOCK = SystemClock()
 READINGS = tuple(

@@ -16,7 +16,7 @@ from esi_room import config
 from esi_room.cli.asking import ask
 from esi_room.errors import BrokerError, RecordError
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 from esi_room.room import room
 
 TEXT = """

@@ -16,7 +16,7 @@ from esi_room.events import Entry
 from esi_room.procedure.again import Mismatch, mismatches
 from esi_room.procedure.rules import table
 from esi_room.record.reader import journal_path
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 from simulators import scenario
 from simulators.clock import ScenarioClock
 from simulators.staff import Staff

@@ -15,7 +15,7 @@ import msgspec
 from esi_room.clock import parse_rfc3339
 from esi_room.events import Entry
 from esi_room.record.reader import JOURNAL
-from esi_room.record.verify import MAX_LINE_BYTES
+from esi_room.record.verify_lines import MAX_LINE_BYTES
 
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _decoder = msgspec.json.Decoder(Entry)

@@ -13,8 +13,9 @@ from rich.console import Console
 from esi_room.cli.bar import Bar
 from esi_room.errors import BrokenRecord
 from esi_room.record import held
-from esi_room.record.verify import Report, record_ids, rooms, verify_room
+from esi_room.record.verify import Report
 from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
+from esi_room.record.verify_room import record_ids, rooms, verify_room
 
 EXAMPLE = """\b
 Example:

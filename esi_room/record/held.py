@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from esi_room.errors import BrokenRecord
-from esi_room.record.verify import Report, announced_after, head_before, record_ids, signing_of, verify_record
+from esi_room.record.verify import Report, verify_record
 from esi_room.record.verify_checkpoints import Checkpoint
+from esi_room.record.verify_room import announced_after, head_before, record_ids, signing_of
 
 
 def report(

@@ -1,26 +1,26 @@
-"""Verifying a record. This file and `verify_checkpoints.py` beside it stand alone: they use the standard library and
-nothing else of this package.
+"""Verifying one record: its files, held to its own lines. `verify_lines.py` says what a line is,
+`verify_checkpoints.py` what a signature; `verify_room.py` holds the records of a room together. These four stand
+alone: they use the standard library and nothing else of this package.
 
-What holds, if `verify_room` finds nothing:
+What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of this record):
 
 1. Every line of `journal.jsonl` is one JSON object, ended by a newline, of this record, `seq` 0, 1, 2 … with no gap.
 2. Every line's `prev` is the SHA-256 of the octets of the line before it, newline included. The first line's is
    that of the last line of the room's record before it (64 zeros for the room's first record). Nothing is parsed
    and written again to check this: `sed -n Np journal.jsonl | sha256sum` is the `prev` of line N+1.
 3. Every record but the room's last ends with `record.sealed`, which says how many lines there are.
-4. Every file under `wire/` is such a chain of its own (`n` 0, 1, 2 …; the first `prev` 64 zeros), and reaches at
-   least as far as the sealed line says.
+4. Every file under `wire/` is such a chain of its own (`n` 0, 1, 2 …; the first `prev` 64 zeros), and ends where
+   the sealed line says.
 5. Every image that the journal names lies under `frames/` with that SHA-256.
 6. What lies under `private/` (the patient, the C-arm's procedure steps) and was not erased has the SHA-256 that the
    journal names.
 7. The lines of `amendments.jsonl` (what was said of a record after it was sealed) go on from the seal in the same
    way: `seq` counts on, the first `prev` is the hash of the sealed line. Every `record.amended` in a later record of
    the room names one of these lines and its SHA-256, so that those at the end were not cut off or altered either.
-
 8. The journal still holds every line that a signed checkpoint names (`checkpoints.jsonl`; `verify_checkpoints.py` says
    what one is), so that neither lines at its end were cut off nor the last ones altered. A sealed record's last
    checkpoint is of its seal.
-9. With `witnessed`: the same for every checkpoint that somebody else kept, of every record of the room.
+9. The same for every checkpoint that a witness kept.
 
 What cannot be seen here: what was altered or cut off behind the last checkpoint of the room's newest record (a minute's
 worth, as a rule), or together with it. And whoever can write the room's disk and read its private key can write all of
@@ -30,35 +30,28 @@ it anew, with signatures. Both are seen from what a witness kept elsewhere, and 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from esi_room.record.verify_checkpoints import (
-    CHECKPOINTS,
-    Checkpoint,
-    Found,
+from esi_room.record.verify_checkpoints import Found, Signing, compare, read_checkpoints, unsigned_seal
+from esi_room.record.verify_lines import (
+    HASH,
+    JOURNAL_KEYS,
+    WIRE_KEYS,
+    ZEROS,
     Problem,
-    Signing,
-    compare,
-    read_checkpoints,
-    read_keys,
-    unsigned_seal,
+    Progress,
+    file_digest,
+    last_head,
+    lines,
+    linked,
+    parsed,
+    unfinished,
 )
 
-ZEROS = "0" * 64
-MAX_LINE_BYTES = 16 << 20  # a longer "line" is no line: memory stays bounded whatever the file holds
-_RECORD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
-_HASH = re.compile(r"[0-9a-f]{64}")
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_JOURNAL_KEYS = ("v", "record", "seq", "prev", "type", "time", "received", "mono_ns", "source", "data")
-_WIRE_KEYS = ("v", "record", "device", "n", "prev", "received", "mono_ns", "dir", "b64")
-
-Progress = Callable[[int], None]  # called with the number of bytes just read
 
 
 @dataclass
@@ -86,90 +79,6 @@ class Report:
         return not self.problems
 
 
-def verify_room(
-    data: Path,
-    *,
-    being_written: bool = False,
-    witnessed: Iterable[Checkpoint] = (),
-    progress: Progress = lambda _: None,
-) -> Iterator[Report]:
-    """Every record of a data directory, oldest first, and the chain across them. `being_written`: a daemon works
-    there now, so an unfinished last line of the newest record is no fault. `witnessed`: checkpoints of this room that
-    somebody else kept."""
-    head = ZEROS
-    ids = record_ids(data)
-    announced = _announced(data, ids)
-    keys, last_signed = read_keys(data), _last_signed(data, ids)
-    seen: dict[str, list[Checkpoint]] = {}
-    for each in witnessed:
-        seen.setdefault(each.record, []).append(each)
-    for record in ids:
-        newest = record == ids[-1]
-        report = verify_record(
-            data / "records" / record,
-            head,
-            announced=announced.get(record, []),
-            signing=Signing(keys, record < last_signed, tuple(seen.pop(record, []))),
-            may_be_open=newest,
-            being_written=newest and being_written,
-            progress=progress,
-        )
-        head = report.head
-        yield report
-    for record, checkpoints in sorted(seen.items()):
-        first = checkpoints[0]
-        what = f"the record that {first.file}:{first.line} names is missing: it was removed"
-        yield Report(record, problems=[Problem(data / "records" / record, None, what)])
-
-
-def _last_signed(data: Path, records: list[str]) -> str:
-    """The room's last record that has a checkpoint; empty if none has."""
-    folder = data / "records"
-    return next((r for r in reversed(records) if (folder / r / CHECKPOINTS).is_file()), "")
-
-
-def signing_of(directory: Path, witnessed: Iterable[Checkpoint] = ()) -> Signing:
-    """What is at hand of the room of the record in `directory`."""
-    of_it = tuple(each for each in witnessed if each.record == directory.name)
-    if directory.parent.name != "records":
-        return Signing(None, False, of_it)
-    data = directory.parent.parent
-    return Signing(read_keys(data), directory.name < _last_signed(data, record_ids(data)), of_it)
-
-
-def record_ids(data: Path) -> list[str]:
-    """The records of a data directory, oldest first."""
-    folder = data / "records"
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
-
-
-def rooms(data: Path) -> set[str]:
-    """The rooms that the records of a data directory say they are of: one, as a rule."""
-    found = set()
-    for record in record_ids(data):
-        path = data / "records" / record / "journal.jsonl"
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                entry, _ = _line(path, 1, file.readline(MAX_LINE_BYTES), _JOURNAL_KEYS)
-            said = entry.get("data")
-            if isinstance(said, dict) and isinstance(said.get("room"), str):
-                found.add(said["room"])
-    return found
-
-
-def head_before(directory: Path) -> str | None:
-    """Hash of the last line of the record before the one in `directory`; None if it was taken out of its room."""
-    if directory.parent.name != "records":
-        return None
-    before = [record for record in record_ids(directory.parent.parent) if record < directory.name]
-    if not before:
-        return ZEROS
-    with (directory.parent / before[-1] / "journal.jsonl").open("rb") as file:
-        return _last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
-
-
 @dataclass(frozen=True)
 class Announced:
     """What a later entry of the room (`where`) says of one line of a record's amendments."""
@@ -178,37 +87,6 @@ class Announced:
     type: str
     sha256: str
     where: str
-
-
-def announced_after(directory: Path) -> list[Announced] | None:
-    """What the room says of the amendments of the record in `directory`; None if it was taken out of its room."""
-    if directory.parent.name != "records":
-        return None
-    data = directory.parent.parent
-    later = [record for record in record_ids(data) if record > directory.name]
-    return _announced(data, later).get(directory.name, [])
-
-
-def _announced(data: Path, records: list[str]) -> dict[str, list[Announced]]:
-    """What these records say of amendments, by the amended record. It is read ahead and believed; that the lines
-    which say so were not altered is verified with their own record."""
-    announced: dict[str, list[Announced]] = {}
-    for record in records:
-        path = data / "records" / record / "journal.jsonl"
-        if not path.is_file() or path.is_symlink():
-            continue
-        with path.open("rb") as file:
-            for number, octets in enumerate(_lines(file), 1):
-                if b'"type":"record.amended"' not in octets:
-                    continue
-                entry, _ = _line(path, number, octets, _JOURNAL_KEYS)
-                said = entry.get("data")
-                if entry.get("type") == "record.amended" and isinstance(said, dict):
-                    seq = said["seq"] if isinstance(said.get("seq"), int) else -1
-                    where = f"line {number} of {record}"
-                    one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
-                    announced.setdefault(str(said.get("record")), []).append(one)
-    return announced
 
 
 def verify_record(
@@ -224,9 +102,9 @@ def verify_record(
     """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
     hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `announced`:
     what the room's later records say of its amendments; None if they are not at hand. `signing`: what the room says of
-    signatures; None: look beside the record."""
+    signatures; None if that is not at hand."""
     report = Report(directory.name)
-    signing = signing or signing_of(directory)
+    signing = signing or Signing(None, False)
     signed = read_checkpoints(directory, signing.keys)
     progress(signed.read_bytes)
     wanted = {each.seq for each in (*signed.checkpoints, *signing.witnessed)}
@@ -271,17 +149,17 @@ def _verify_journal(
         return claims
     head = previous_head
     with path.open("rb") as file:
-        for number, octets in enumerate(_lines(file), 1):
+        for number, octets in enumerate(lines(file), 1):
             progress(len(octets))
             if being_written and not octets.endswith(b"\n"):
                 break
-            entry, problem = _line(path, number, octets, _JOURNAL_KEYS)
-            problem = problem or _linked(path, number, entry, "seq", number - 1, head, report)
+            entry, problem = parsed(path, number, octets, JOURNAL_KEYS)
+            problem = problem or linked(path, number, entry, "seq", number - 1, head, report.record)
             if problem is None and report.sealed:
                 problem = Problem(path, number, "a line after record.sealed")
             if problem is not None:
                 report.problems.append(problem)
-                report.head = _last_head(report.head, octets, file)
+                report.head = last_head(report.head, octets, file)
                 return claims
             _note(entry, number, report, claims)
             head = hashlib.sha256(octets).hexdigest()
@@ -293,64 +171,6 @@ def _verify_journal(
     elif report.sealed and claims.wire is None:
         report.problems.append(Problem(path, report.lines, "record.sealed does not name the wire files"))
     return claims
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    while octets := file.readline(MAX_LINE_BYTES):
-        yield octets
-
-
-def _last_head(head: str, octets: bytes, file: Any) -> str:
-    """Behind a broken line nothing is believed, but the next record may still follow the last line as it stands."""
-    for line in itertools.chain([octets], _lines(file)):
-        if line.endswith(b"\n"):
-            head = hashlib.sha256(line).hexdigest()
-    return head
-
-
-def _line(path: Path, number: int, octets: bytes, keys: tuple[str, ...]) -> tuple[dict[str, Any], Problem | None]:
-    """The line as an object, or what is wrong with it as a line."""
-    if not octets.endswith(b"\n"):
-        what = "the line is too long" if len(octets) == MAX_LINE_BYTES else "the last line is cut off"
-        return {}, Problem(path, number, what)
-    try:
-        entry = json.loads(octets.decode("utf-8"), object_pairs_hook=_no_doubles)
-    except (ValueError, RecursionError) as error:
-        return {}, Problem(path, number, f"not one JSON object: {str(error)[:100]}")
-    if not isinstance(entry, dict) or not all(key in entry for key in keys):
-        missing = [k for k in keys if not isinstance(entry, dict) or k not in entry]
-        return {}, Problem(path, number, f"keys are missing: {', '.join(missing)}")
-    if entry["v"] != 1:
-        return {}, Problem(path, number, "another format version", "1", str(entry["v"])[:20])
-    return entry, None
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON allows a key twice; two readers could then read two truths."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return result
-
-
-def _linked(
-    path: Path, number: int, entry: dict[str, Any], counter: str, count: int, head: str | None, report: Report
-) -> Problem | None:
-    """Is this the next line of this record, and does it name the one before it?"""
-    if entry["record"] != report.record:
-        return Problem(path, number, "the line belongs to another record", report.record, str(entry["record"])[:40])
-    if entry[counter] != count:
-        return Problem(path, number, f"wrong {counter}", str(count), str(entry[counter])[:40])
-    prev = entry["prev"]
-    if not isinstance(prev, str) or _HASH.fullmatch(prev) is None:
-        return Problem(path, number, "prev is not a SHA-256")
-    if head is not None and prev != head:
-        what = f"line {number - 1} was altered, or lines were removed or inserted before this one"
-        if number == 1 and counter == "seq":
-            what = "does not follow the room's record before it: that record was altered, cut off or removed"
-            what = what if count == 0 else "does not follow the record's seal: that was altered, or lines were removed"
-        return Problem(path, number, what, f"prev {head}", prev)
-    return None
 
 
 def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -> None:
@@ -373,7 +193,7 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
             claims.images.setdefault(data["sha256"], number)
         case "procedure.started" if isinstance(data.get("identity_sha256"), str):
             claims.private["identity.json"] = (data["identity_sha256"], number)
-        case "carm.mpps" if isinstance(data.get("sha256"), str) and _HASH.fullmatch(data["sha256"]):
+        case "carm.mpps" if isinstance(data.get("sha256"), str) and HASH.fullmatch(data["sha256"]):
             claims.private.setdefault(f"{data['sha256']}.mpps", (data["sha256"], number))
 
 
@@ -406,15 +226,15 @@ def _verify_wire(directory: Path, heads: dict[str, Any] | None, report: Report, 
 def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progress) -> Problem | None:
     head, count = ZEROS, 0
     with path.open("rb") as file:
-        for octets in _lines(file):
+        for octets in lines(file):
             progress(len(octets))
             if not octets.endswith(b"\n") and not report.sealed:
                 report.notes.append(
                     f"wire/{path.name}: its last line is not finished (raw bytes above the commit point)"
                 )
                 break
-            entry, problem = _line(path, count + 1, octets, _WIRE_KEYS)
-            problem = problem or _linked(path, count + 1, entry, "n", count, head, report)
+            entry, problem = parsed(path, count + 1, octets, WIRE_KEYS)
+            problem = problem or linked(path, count + 1, entry, "n", count, head, report.record)
             if problem is not None:
                 return problem
             head, count = hashlib.sha256(octets).hexdigest(), count + 1
@@ -432,14 +252,14 @@ def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progres
 def _verify_frames(directory: Path, images: dict[str, int], report: Report, progress: Progress) -> None:
     journal = directory / "journal.jsonl"
     for digest, line in images.items():
-        if _HASH.fullmatch(digest) is None:
+        if HASH.fullmatch(digest) is None:
             report.problems.append(Problem(journal, line, "the image's sha256 is not a SHA-256"))
             continue
         path = directory / "frames" / f"{digest}.dcm"
         if not path.is_file() or path.is_symlink():
             report.problems.append(Problem(path, None, f"the image of journal line {line} is missing"))
             continue
-        found = _file_digest(path, progress)
+        found = file_digest(path, progress)
         if found != digest:
             what = f"the image of journal line {line} was altered"
             report.problems.append(Problem(path, None, what, digest, found))
@@ -449,15 +269,6 @@ def _verify_frames(directory: Path, images: dict[str, int], report: Report, prog
         report.notes.append(f"{len(stray)} image(s) under frames/ that no entry names (received, never acknowledged)")
 
 
-def _file_digest(path: Path, progress: Progress) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            progress(len(chunk))
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _verify_private(directory: Path, claims: dict[str, tuple[str, int]], report: Report) -> None:
     """Files that identify the patient: they may be erased, and not be changed."""
     erased = 0
@@ -465,7 +276,7 @@ def _verify_private(directory: Path, claims: dict[str, tuple[str, int]], report:
         path = directory / "private" / name
         if not path.is_file() or path.is_symlink():
             erased += 1
-        elif _file_digest(path, lambda _: None) != digest:
+        elif file_digest(path) != digest:
             what = "identity" if name == "identity.json" else "procedure step"
             report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
     if erased:
@@ -498,13 +309,13 @@ def _amendment_hashes(path: Path, report: Report, progress: Progress) -> tuple[l
     """The hash of every line, and the first thing wrong with them as a chain."""
     head, hashes = report.head, list[str]()
     with path.open("rb") as file:
-        for number, octets in enumerate(_lines(file), 1):
+        for number, octets in enumerate(lines(file), 1):
             progress(len(octets))
-            if not octets.endswith(b"\n") and len(octets) < MAX_LINE_BYTES:
+            if unfinished(octets):
                 report.notes.append("amendments.jsonl: its last line is not finished (above the commit point)")
                 break
-            entry, problem = _line(path, number, octets, _JOURNAL_KEYS)
-            problem = problem or _linked(path, number, entry, "seq", report.lines + number - 1, head, report)
+            entry, problem = parsed(path, number, octets, JOURNAL_KEYS)
+            problem = problem or linked(path, number, entry, "seq", report.lines + number - 1, head, report.record)
             if problem is not None:
                 return hashes, problem
             head = hashlib.sha256(octets).hexdigest()

@@ -22,10 +22,11 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from esi_room.record.verify_lines import Problem, lines, unfinished
 
 CHECKPOINTS = "checkpoints.jsonl"
 MAX_CHECKPOINT_BYTES = 1024
@@ -36,22 +37,6 @@ _LINE = re.compile(
 )
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
 _PEM_PREFIX = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: an Ed25519 key of 32 octets follows
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The first thing wrong with a file. `line` counts from 1; None where the file as a whole is meant."""
-
-    file: Path
-    line: int | None
-    what: str
-    expected: str | None = None
-    found: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
-        detail = f" (expected {self.expected}, found {self.found})" if self.expected is not None else ""
-        return f"{where}: {self.what}{detail}"
 
 
 @dataclass(frozen=True)
@@ -153,9 +138,9 @@ def read_checkpoints(directory: Path, keys: dict[str, bytes] | None) -> Found:
         return found
     unchecked = ""
     with path.open("rb") as file:
-        for number, octets in enumerate(_lines(file, MAX_CHECKPOINT_BYTES), 1):
+        for number, octets in enumerate(lines(file, MAX_CHECKPOINT_BYTES), 1):
             found.read_bytes += len(octets)
-            if not octets.endswith(b"\n") and len(octets) < MAX_CHECKPOINT_BYTES:
+            if unfinished(octets, MAX_CHECKPOINT_BYTES):
                 found.notes.append(f"{CHECKPOINTS}: its last line is not finished (it was cut off, or never signed)")
                 break
             checkpoint = parse(path, number, octets)
@@ -171,11 +156,6 @@ def read_checkpoints(directory: Path, keys: dict[str, bytes] | None) -> Found:
         found.notes.append(f"the signatures of its checkpoints were not checked: {unchecked}")
     found.notes += _backwards(found.checkpoints)
     return found
-
-
-def _lines(file: Any, longest_bytes: int) -> Iterator[bytes]:
-    while octets := file.readline(longest_bytes):
-        yield octets
 
 
 def _fits(
@@ -251,8 +231,8 @@ def read_witnessed(path: Path) -> Found:
     """What `esi-room witness` kept, of every room: a line each, with the public key that it came with."""
     found = Found()
     with path.open("rb") as file:
-        for number, octets in enumerate(_lines(file, MAX_WITNESSED_BYTES), 1):
-            if not octets.endswith(b"\n") and len(octets) < MAX_WITNESSED_BYTES:
+        for number, octets in enumerate(lines(file, MAX_WITNESSED_BYTES), 1):
+            if unfinished(octets, MAX_WITNESSED_BYTES):
                 found.notes.append(f"{path}: its last line is not finished")
                 break
             checkpoint, key = _witnessed(path, number, octets)

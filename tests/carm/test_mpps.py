@@ -15,7 +15,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from pynetdicom import build_context
 
 from esi_room.commands import EnterPhase, Start
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 # pydicom warns of what it is told to write; a C-arm does not.
 BADLY_WRITTEN = pytest.mark.filterwarnings("ignore:Invalid value:UserWarning", "ignore:Value:UserWarning")

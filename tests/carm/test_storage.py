@@ -22,7 +22,7 @@ from pynetdicom import build_context
 
 from esi_room.carm import keeper
 from esi_room.carm.listener.contexts import storage_classes, transfer_syntaxes
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 
 async def test_an_acknowledged_object_is_in_the_record_as_sent(room, scu):

@@ -21,7 +21,7 @@ from esi_room.outputs.publisher import Publisher, PublisherSettings
 from esi_room.procedure.amending import Amending
 from esi_room.record.amendments import amendments
 from esi_room.record.journal import Identity, Journal
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 CASE = "20261123T093000Z-1f2e"
 CLOCK = SystemClock()

@@ -18,7 +18,7 @@ from esi_room import config
 from esi_room.cli import main
 from esi_room.commands import COMMANDS
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 from esi_room.room.room import Room
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")

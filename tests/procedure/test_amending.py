@@ -24,7 +24,7 @@ from esi_room.record.amendments import amendments_path
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 FOLLOW_UP = {"date": "2023-11-28", "contact": "phone", "pain_score": 3, "pain_scale": "NRS", "relief_pct": 60}
 

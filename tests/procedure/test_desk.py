@@ -19,7 +19,7 @@ from esi_room.procedure.observer import Observer
 from esi_room.record import journal as journal_module
 from esi_room.record.journal import Journal
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 NAME = "Mustermann^Erika"
 

@@ -21,7 +21,7 @@ from esi_room.procedure.observer import Observer
 from esi_room.record import journal as journal_module
 from esi_room.record.journal import Journal
 from esi_room.record.reader import journal_path
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 WHO = {"id": "1", "actor": "Dr. A", "client": "console-1"}
 ERIKA, MAX = Identity(name="Mustermann^Erika", id="4711"), Identity(name="Mustermann^Max", id="4712")

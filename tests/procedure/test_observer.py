@@ -24,7 +24,7 @@ from esi_room.procedure.desk import Desk
 from esi_room.procedure.observer import Observer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 LINES = 29  # of `whole_case`, at least
 WHO = {"id": "1", "actor": "Dr. A", "client": "console-1"}

@@ -19,7 +19,7 @@ from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.keys import Keys
 from esi_room.record.reader import directory, journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 NOW_NS = 1_700_000_000 * 10**9
 

@@ -19,7 +19,7 @@ from esi_room.errors import RecordError, RecordFull
 from esi_room.record import journal as journal_module
 from esi_room.record.disk import Disk
 from esi_room.record.reader import find, first, journal_path, read, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 
 
 def lines(root: Path, record: str | None = None) -> list[dict]:

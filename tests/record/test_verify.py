@@ -17,7 +17,8 @@ from esi_room.events import CarmImage, ClinicalNote, Event, OperatorCommand, Pro
 from esi_room.record.amendments import Amendments
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
-from esi_room.record.verify import announced_after, record_ids, verify_record, verify_room
+from esi_room.record.verify import verify_record
+from esi_room.record.verify_room import announced_after, record_ids, verify_room
 
 IMAGE = b"\0" * 128 + b"DICM" + bytes(range(256)) * 4
 
@@ -195,7 +196,7 @@ def test_an_erased_identity_breaks_nothing_and_a_changed_one_is_found(room):
     ids=["byte", "last-line", "removed", "head-removed", "cut", "torn", "emptied", "garbage", "long"],
 )
 def test_amendments(room, monkeypatch, change, line, said):
-    monkeypatch.setattr("esi_room.record.verify.MAX_LINE_BYTES", 4096)
+    monkeypatch.setattr("esi_room.record.verify_lines.MAX_LINE_BYTES", 4096)
     path = _case(room) / "amendments.jsonl"
     _edit(path, change)
     _, report, _ = verify_room(room)
@@ -262,7 +263,7 @@ def test_a_torn_line_is_no_fault_while_a_daemon_writes_there(room):
 
 
 def test_a_line_of_many_megabytes_costs_bounded_memory(room, monkeypatch):
-    monkeypatch.setattr("esi_room.record.verify.MAX_LINE_BYTES", 4096)
+    monkeypatch.setattr("esi_room.record.verify_lines.MAX_LINE_BYTES", 4096)
     path = _case(room) / "journal.jsonl"
     path.write_bytes(path.read_bytes() + b"x" * 100_000)
     assert "too long" in _problems(room)[0]

@@ -20,7 +20,7 @@ import pytest
 import simulators.room
 import simulators.wire
 from esi_room.procedure.rules import book as rules
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 from simulators import scenario
 from simulators.faults import Faults
 from simulators.scenario import Scenario, Step

@@ -31,7 +31,9 @@ from esi_room.procedure.taken import Taken
 from esi_room.record import held
 from esi_room.record.amendments import AMENDMENTS
 from esi_room.record.reader import JOURNAL
-from esi_room.record.verify import MAX_LINE_BYTES, Report, record_ids
+from esi_room.record.verify import Report
+from esi_room.record.verify_lines import MAX_LINE_BYTES
+from esi_room.record.verify_room import record_ids
 
 Place = Literal["journal", "amendment", "late"]
 EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read

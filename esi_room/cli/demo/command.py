@@ -23,7 +23,8 @@ from esi_room.cli.demo.children import Child
 from esi_room.cli.demo.view import View
 from esi_room.errors import BrokerError, EsiRoomError
 from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
-from esi_room.record.verify import Report, verify_room
+from esi_room.record.verify import Report
+from esi_room.record.verify_room import verify_room
 
 START_S = 20.0
 REJOIN_S = 3.0

@@ -1,0 +1,148 @@
+"""Verifying a room: what holds its records together, and what stands around one of them.
+
+What holds, if `verify_room` finds nothing, beside what `verify.py` says of each record:
+
+1. The first line of every record names the last line of the room's record before it (64 zeros for the room's first).
+2. Every record but the room's last is sealed.
+3. Every `record.amended` names a line of an earlier record's amendments.
+4. The room signs in order: once a later record has a checkpoint, every earlier one has that of its seal.
+5. With `witnessed`: every record holds what somebody else kept of it, and none of those is gone.
+
+The standard library and nothing else of this package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from esi_room.record.verify import Announced, Report, verify_record
+from esi_room.record.verify_checkpoints import CHECKPOINTS, Checkpoint, Signing, read_keys
+from esi_room.record.verify_lines import (
+    JOURNAL_KEYS,
+    MAX_LINE_BYTES,
+    ZEROS,
+    Problem,
+    Progress,
+    last_head,
+    lines,
+    parsed,
+)
+
+_RECORD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+
+
+def verify_room(
+    data: Path,
+    *,
+    being_written: bool = False,
+    witnessed: Iterable[Checkpoint] = (),
+    progress: Progress = lambda _: None,
+) -> Iterator[Report]:
+    """Every record of a data directory, oldest first, and the chain across them. `being_written`: a daemon works
+    there now, so an unfinished last line of the newest record is no fault. `witnessed`: checkpoints of this room that
+    somebody else kept."""
+    head = ZEROS
+    ids = record_ids(data)
+    announced = _announced(data, ids)
+    keys, last_signed = read_keys(data), _last_signed(data, ids)
+    seen: dict[str, list[Checkpoint]] = {}
+    for each in witnessed:
+        seen.setdefault(each.record, []).append(each)
+    for record in ids:
+        newest = record == ids[-1]
+        report = verify_record(
+            data / "records" / record,
+            head,
+            announced=announced.get(record, []),
+            signing=Signing(keys, record < last_signed, tuple(seen.pop(record, []))),
+            may_be_open=newest,
+            being_written=newest and being_written,
+            progress=progress,
+        )
+        head = report.head
+        yield report
+    for record, checkpoints in sorted(seen.items()):
+        first = checkpoints[0]
+        what = f"the record that {first.file}:{first.line} names is missing: it was removed"
+        yield Report(record, problems=[Problem(data / "records" / record, None, what)])
+
+
+def _last_signed(data: Path, records: list[str]) -> str:
+    """The room's last record that has a checkpoint; empty if none has."""
+    folder = data / "records"
+    return next((r for r in reversed(records) if (folder / r / CHECKPOINTS).is_file()), "")
+
+
+def signing_of(directory: Path, witnessed: Iterable[Checkpoint] = ()) -> Signing:
+    """What is at hand of the room of the record in `directory`."""
+    of_it = tuple(each for each in witnessed if each.record == directory.name)
+    if directory.parent.name != "records":
+        return Signing(None, False, of_it)
+    data = directory.parent.parent
+    return Signing(read_keys(data), directory.name < _last_signed(data, record_ids(data)), of_it)
+
+
+def record_ids(data: Path) -> list[str]:
+    """The records of a data directory, oldest first."""
+    folder = data / "records"
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
+
+
+def rooms(data: Path) -> set[str]:
+    """The rooms that the records of a data directory say they are of: one, as a rule."""
+    found = set()
+    for record in record_ids(data):
+        path = data / "records" / record / "journal.jsonl"
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                entry, _ = parsed(path, 1, file.readline(MAX_LINE_BYTES), JOURNAL_KEYS)
+            said = entry.get("data")
+            if isinstance(said, dict) and isinstance(said.get("room"), str):
+                found.add(said["room"])
+    return found
+
+
+def head_before(directory: Path) -> str | None:
+    """Hash of the last line of the record before the one in `directory`; None if it was taken out of its room."""
+    if directory.parent.name != "records":
+        return None
+    before = [record for record in record_ids(directory.parent.parent) if record < directory.name]
+    if not before:
+        return ZEROS
+    with (directory.parent / before[-1] / "journal.jsonl").open("rb") as file:
+        return last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
+
+
+def announced_after(directory: Path) -> list[Announced] | None:
+    """What the room says of the amendments of the record in `directory`; None if it was taken out of its room."""
+    if directory.parent.name != "records":
+        return None
+    data = directory.parent.parent
+    later = [record for record in record_ids(data) if record > directory.name]
+    return _announced(data, later).get(directory.name, [])
+
+
+def _announced(data: Path, records: list[str]) -> dict[str, list[Announced]]:
+    """What these records say of amendments, by the amended record. It is read ahead and believed; that the lines
+    which say so were not altered is verified with their own record."""
+    announced: dict[str, list[Announced]] = {}
+    for record in records:
+        path = data / "records" / record / "journal.jsonl"
+        if not path.is_file() or path.is_symlink():
+            continue
+        with path.open("rb") as file:
+            for number, octets in enumerate(lines(file), 1):
+                if b'"type":"record.amended"' not in octets:
+                    continue
+                entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
+                said = entry.get("data")
+                if entry.get("type") == "record.amended" and isinstance(said, dict):
+                    seq = said["seq"] if isinstance(said.get("seq"), int) else -1
+                    where = f"line {number} of {record}"
+                    one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
+                    announced.setdefault(str(said.get("record")), []).append(one)
+    return announced
