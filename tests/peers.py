@@ -33,9 +33,6 @@ DEBIAN_PACKAGE = {
     "dciodvfy": "dicom3tools",
     "pdftoppm": "poppler-utils",
     "pdftotext": "poppler-utils",
-    "dciodvfy": "dicom3tools",
-    "pdftoppm": "poppler-utils",
-    "pdftotext": "poppler-utils",
 }
 
 
