@@ -96,6 +96,8 @@ class EnterPhase(Command, frozen=True):
     NAME: ClassVar = "phase"
     phase: Phase
     reason: Text | None = None
+    record: RecordId | None = None
+    """The record that is meant, as with a form: another one's is left alone."""
 
 
 class Say(Command, frozen=True):
@@ -118,6 +120,7 @@ class Acknowledge(Command, frozen=True):
     NAME: ClassVar = "acknowledge"
     alert: Word
     reason: Text | None = None
+    record: RecordId | None = None
 
 
 class Override(Command, frozen=True):
@@ -126,6 +129,7 @@ class Override(Command, frozen=True):
     NAME: ClassVar = "override"
     alert: Word
     reason: Text
+    record: RecordId | None = None
 
 
 class Amend(Command, frozen=True):
@@ -145,6 +149,7 @@ class End(Command, frozen=True):
     NAME: ClassVar = "end"
     outcome: Literal["completed", "discontinued"] = "completed"
     reason: Text | None = None
+    record: RecordId | None = None
 
 
 class PlaceOrder(Command, frozen=True):

@@ -49,6 +49,7 @@ from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal, Receipt
 
 IDLE_LOOK_S = 30.0
+_ANOTHER = "another case is under way, or none"
 
 
 class Orders(Protocol):
@@ -158,6 +159,7 @@ class Desk:
     async def enter(self, command: EnterPhase) -> Receipt:
         """The procedure enters a phase."""
         async with self._one_at_a_time:
+            self._must_be_open(command.record)
             self._must_be_in_procedure()
             present = self._facts.phases[-1].data if self._facts.phases else None
             hinted = present is not None and present.origin != STAFF
@@ -176,8 +178,7 @@ class Desk:
     async def say(self, command: Say) -> Receipt:
         """A form is filled in; a note may go into whichever record is open, every other form into a procedure's."""
         async with self._one_at_a_time:
-            if command.record is not None and command.record != self._journal.record:
-                raise CommandRefused(f"record {command.record} is not open: say it with `amend` if it is sealed")
+            self._must_be_open(command.record, "say it with `amend` if it is sealed")
             if not isinstance(command, Note):
                 self._must_be_in_procedure()
             form, moment_ns = command.form(), happened_ns(command.at, self._clock.now())
@@ -198,6 +199,7 @@ class Desk:
 
     async def _answer_alert(self, command: Acknowledge | Override, *, overridden: bool) -> Receipt:
         async with self._one_at_a_time:
+            self._must_be_open(command.record)
             standing = self._facts.alerts
             if command.alert not in standing:
                 there = f"there are {', '.join(standing)}" if standing else "there is none"
@@ -218,6 +220,7 @@ class Desk:
     async def end(self, command: End) -> Receipt:
         """The procedure is over: seal its record, open a standby record."""
         async with self._one_at_a_time:
+            self._must_be_open(command.record)
             self._must_be_in_procedure()
             ended = ProcedureEnded(outcome=command.outcome, origin=STAFF, reason=command.reason, actor=command.actor)
             receipt = await self._write(command, ended)
@@ -305,6 +308,10 @@ class Desk:
 
     async def _close_case(self) -> None:
         await self._journal.switch("standby", "the procedure ended")
+
+    def _must_be_open(self, record: str | None, instead: str = _ANOTHER) -> None:
+        if record is not None and record != self._journal.record:
+            raise CommandRefused(f"record {record} is not open: {instead}")
 
     def _must_be_in_procedure(self) -> None:
         if not self.under_way:

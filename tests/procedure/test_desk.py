@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from esi_room.clock import ManualClock
-from esi_room.commands import COMMANDS, End, EnterPhase, Identity, Note, Start
+from esi_room.commands import COMMANDS, Acknowledge, End, EnterPhase, Identity, Note, Override, Start
 from esi_room.errors import CommandRefused
 from esi_room.procedure import rules
 from esi_room.procedure.desk import Desk
@@ -177,6 +177,23 @@ async def test_what_was_meant_for_one_record_does_not_go_into_the_next(room):
     await desk.start(Start(**WHO))
     with pytest.raises(CommandRefused, match=f"record {case} is not open: say it with `amend`"):
         await desk.say(Note(**WHO, text="of the patient before", record=case))
+
+
+async def test_a_phase_an_end_or_an_answer_that_was_meant_for_one_record_leaves_the_next_alone(room):
+    _, journal, desk, _ = room
+    await desk.start(Start(**WHO))
+    case = journal.record
+    await desk.end(End(**WHO, record=case))
+    await desk.start(Start(**WHO))
+    for late in (
+        desk.enter(EnterPhase(**WHO, phase="recovery", record=case)),
+        desk.acknowledge(Acknowledge(**WHO, alert="R1", record=case)),
+        desk.override(Override(**WHO, alert="R1", reason="seen", record=case)),
+        desk.end(End(**WHO, record=case)),
+    ):
+        with pytest.raises(CommandRefused, match=f"record {case} is not open: another case is under way, or none"):
+            await late
+    await desk.enter(EnterPhase(**WHO, phase="evaluation", record=journal.record))
 
 
 async def test_every_form_but_a_note_needs_a_procedure(room):
