@@ -23,6 +23,7 @@ CALLED_WRONG = 2
 COMMANDS: dict[str, str] = {
     "demo": "Run the whole simulated room on this machine, to a verified record.",
     "run": "Run the daemon for a room.",
+    "display": "Serve the pages: wall display, console and records.",
     "mark": "Say something to the running room, as the staff do.",
     "amend": "Say something of a record that is sealed: a follow-up, a late score, a correction.",
     "check": "Name every mistake in a room's configuration.",

@@ -1,0 +1,220 @@
+"""A room that displays look at: a broker, the display's server, and a publisher in the daemon's place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page
+
+from esi_room.clock import SystemClock, rfc3339
+from esi_room.display.server import serving
+from esi_room.display.settings import DisplaySettings
+from esi_room.outputs.broker import EmbeddedBroker
+from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
+
+ROOM = "esi-1"
+DEADLINE_S = 20.0
+PAGE_TIMEOUT_MS = 10_000
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def now(offset_s: float = 0.0) -> str:
+    """This moment as the room writes it, `offset_s` later."""
+    return rfc3339(SystemClock().now().wall_ns + int(offset_s * 1e9))
+
+
+async def until(true: Callable[[], object], what: str = "") -> None:
+    """Wait until `true()`; fail after DEADLINE_S."""
+    end = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < end, f"not within {DEADLINE_S} s: {what}"
+        await asyncio.sleep(0.01)
+
+
+async def until_page(page: Page, expression: str) -> None:
+    """Wait until JavaScript `expression` is true (the pages' CSP forbids `page.wait_for_function`)."""
+    end = time.monotonic() + DEADLINE_S
+    while not await page.evaluate(expression):
+        assert time.monotonic() < end, f"not within {DEADLINE_S} s: {expression}"
+        await asyncio.sleep(0.02)
+
+
+class Nats:
+    """The embedded broker, as the daemon starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self._broker = EmbeddedBroker(folder, ("127.0.0.1", self.port))
+        self.room_login: dict[str, str] = {}
+
+    async def start(self) -> None:
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        await self._broker.stop()
+
+
+class Mosquitto:
+    """A Mosquitto that lets everybody in."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.folder, self.port, self._program = folder, free_port(), program
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "m.conf").write_text(f"listener {self.port} 127.0.0.1\nuser root\nallow_anonymous true\n")
+        self._process: asyncio.subprocess.Process | None = None
+        self.room_login: dict[str, str] = {}
+
+    async def start(self) -> None:
+        null = asyncio.subprocess.DEVNULL
+        self._process = await asyncio.create_subprocess_exec(
+            self._program, "-c", str(self.folder / "m.conf"), stdout=null, stderr=null, cwd=self.folder
+        )
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                await writer.wait_closed()
+                return
+            assert time.monotonic() < end, "mosquitto does not start"
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            await self._process.wait()
+            self._process = None
+
+
+TAKEN = {"ok": True, "record": "20261130T120000Z-0001", "seq": 7, "message": "", "problems": []}
+Answer = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+
+
+class FakeRoom:
+    """In the daemon's place: publishes what it is told, keeps what is retained, notes and answers commands.
+
+    `url`: where the pages are, with a slash at the end. `commands`: what came in, as (name, fields). `answer`: makes
+    the fields of the reply; None: no reply at all. `files`: the room's data directory.
+    """
+
+    def __init__(self, broker: Nats | Mosquitto, files: Path, url: str) -> None:
+        self.broker, self.files, self.url = broker, files, url
+        self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.answer: Answer = lambda name, fields: {
+            "ok": True,
+            "message": "recorded",
+            "record": "20261130T120000Z-0001",
+            "seq": 7,
+        }
+        self._kept: dict[str, bytes] = {}
+        self._client: BrokerClient | None = None
+        self._open = AsyncExitStack()
+
+    async def publish(self, topic: str, content: Any, *, retain: bool = False) -> None:
+        """`content`: bytes as they are, anything else as JSON. `topic` below esi/esi-1/."""
+        octets = content if isinstance(content, bytes) else json.dumps(content).encode()
+        if retain:
+            self._kept[topic] = octets
+        assert self._client is not None, "the broker is stopped"
+        await self._client.deliver(f"esi/{ROOM}/{topic}", octets, retain=retain)
+
+    async def state(self, topic: str, content: Any) -> None:
+        """Retained: `state("vitals", {...})`."""
+        await self.publish(f"state/{topic}", content, retain=True)
+
+    async def event(self, entry: dict[str, Any]) -> None:
+        """A journal line."""
+        await self.publish(f"event/{entry['type'].replace('.', '/')}", json.dumps(entry).encode() + b"\n")
+
+    async def status(self, word: str = "online", **more: Any) -> None:
+        """Birth, or what a will would say."""
+        known = {"software": "test", "configuration_sha256": "0" * 64, "record": None, "problem": None}
+        await self.publish("status", {"status": word, "since": now(), **known, **more}, retain=True)
+
+    async def join(self) -> None:
+        """To the broker, which runs; what was retained is published again, as the daemon does."""
+        url = f"mqtt://127.0.0.1:{self.broker.port}"
+        settings = BrokerSettings(url=url, client_id=f"esi-room-{ROOM}", **self.broker.room_login)
+        self._client = await self._open.enter_async_context(connect(settings))
+        await self._client.listen(f"esi/{ROOM}/command/+")
+        for topic, octets in self._kept.items():
+            await self._client.deliver(f"esi/{ROOM}/{topic}", octets, retain=True)
+        listening = asyncio.create_task(self._listen(self._client))
+        self._open.push_async_callback(_cancelled, listening)
+
+    async def leave(self) -> None:
+        """The broker, in order."""
+        self._client = None
+        await self._open.aclose()
+
+    async def stop_broker(self) -> None:
+        """As when somebody restarts its machine."""
+        await self.leave()
+        await self.broker.stop()
+
+    async def start_broker(self) -> None:
+        """It is back, and so is the daemon."""
+        await self.broker.start()
+        await self.join()
+
+    async def _listen(self, client: BrokerClient) -> None:
+        async for message in client.received():
+            fields = json.loads(bytes(message.payload))  # type: ignore[arg-type]
+            name = str(message.topic).rpartition("/")[2]
+            self.commands.append((name, fields))
+            reply = self.answer(name, fields)
+            if reply is not None:
+                content = {"id": fields["id"], **reply}
+                await client.deliver(f"esi/{ROOM}/reply/{fields['client']}", json.dumps(content).encode())
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def a_room(broker: Nats | Mosquitto, folder: Path) -> AsyncIterator[FakeRoom]:
+    """A broker, a server on it, a room that is joined and online."""
+    settings = DisplaySettings(
+        room=ROOM,
+        timezone="Europe/Berlin",
+        data=folder / "data",
+        host="127.0.0.1",
+        port=free_port(),
+        broker=("127.0.0.1", broker.port),
+    )
+    settings.data.mkdir()
+    await broker.start()
+    try:
+        async with serving(settings) as url:
+            room = FakeRoom(broker, settings.data, url)
+            await room.join()
+            await room.status()
+            try:
+                yield room
+            finally:
+                await room.leave()
+    finally:
+        await broker.stop()
+        shutil.rmtree(broker.folder, ignore_errors=True)
