@@ -3,6 +3,7 @@
 base       what every payload is made of
 record     the record itself, clocks, configuration      devices    serial devices      carm    C-arm and DICOM network
 procedure  phases, deliveries, rules, alerts, commands   clinical/  what the staff say, a form each
+audit      who used the record
 entry      an event on its way into the record, and the line that it becomes
 
 Rules:
@@ -14,6 +15,7 @@ Rules:
 """
 
 from esi_room.events import clinical
+from esi_room.events.audit import AuditEvent
 from esi_room.events.base import (
     DeviceCondition,
     IdentityVerdict,
@@ -119,6 +121,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     AlertAcknowledged,
     AlertCleared,
     OperatorCommand,
+    AuditEvent,
 )
 BY_TYPE: dict[str, type[Payload]] = {payload.TYPE: payload for payload in PAYLOADS}
 
@@ -129,6 +132,7 @@ __all__ = [
     "AlertAcknowledged",
     "AlertCleared",
     "AlertRaised",
+    "AuditEvent",
     "CarmAssociation",
     "CarmCommitment",
     "CarmDose",

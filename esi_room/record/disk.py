@@ -56,12 +56,14 @@ class Disk:
         """What somebody else has written into `path` is durable, with its size, when this returns."""
         _fsync(path, 0)
 
-    def write_file(self, path: Path, octets: bytes) -> None:
-        """A small file, whole or not at all, 0600, durable."""
+    def write_file(self, path: Path, octets: bytes, *, owner: tuple[int, int] | None = None) -> None:
+        """A small file, whole or not at all, 0600, durable. `owner`: the user and group that it is left to."""
         temporary = path.with_name(path.name + ".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         try:
             self.write(descriptor, octets)
+            if owner is not None:
+                os.fchown(descriptor, *owner)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

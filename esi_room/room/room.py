@@ -47,6 +47,7 @@ from esi_room.record.checkpoints import Checkpointer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
 from esi_room.room.settings import broker_settings, carm_settings
+from esi_room.room.uses import Uses
 from esi_room.station import Station
 
 STANDBY_MAX_BYTES = 64 << 20  # a standby record is sealed and begun anew: no file grows for ever between two cases
@@ -99,6 +100,7 @@ class Room:
         signing = Checkpointer(journal, self._clock, publisher.set_checkpoint, publisher.set_unsigned)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
+        observers.append(Uses(journal, self._clock).run())
         observers += [observer.run(), desk.close_forgotten(self._configuration.procedure.close_after_idle_min * 60)]
         if carm is not None:
             desk.use_worklist(carm.orders)

@@ -1,0 +1,131 @@
+"""Takes in what tools left in the spool: every use of the record becomes an entry of the open record.
+
+    <data>/audit/<id>.json -> entry `audit.event`, durable -> what it says was erased is gone -> the file goes
+
+Rules:
+- It is written once. A crash behind the commit leaves the file; the next start finds its id in the record, and only
+  finishes what is left to do.
+- A file that is no word of a use costs one entry (a security alert, PS3.15 A.5.3.11), and is taken away unread.
+- What cannot be taken away is not looked at again until the next start; the log says so once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from esi_room.carm.scan import payloads
+from esi_room.clock import Clock, rfc3339
+from esi_room.errors import RecordError
+from esi_room.events import AuditEvent, Event
+from esi_room.events.audit import MEANINGS, EventCode
+from esi_room.record import spool
+from esi_room.record.disk import Disk
+from esi_room.record.journal import Journal
+from esi_room.record.reader import records
+from esi_room.record.spool import Use
+
+LOOK_S = 1.0
+MOST_AT_ONCE = 100  # a spool that somebody filled is worked off by so many a look: nothing else waits for it
+ALERT: EventCode = "110113"
+
+log = structlog.get_logger()
+
+
+class _Found(NamedTuple):
+    """A file of the spool: what it says, or why it says nothing."""
+
+    path: Path
+    use: Use | None
+    why_not: str = ""
+
+
+class Uses:
+    """The daemon's task."""
+
+    def __init__(self, journal: Journal, clock: Clock, *, disk: Disk | None = None) -> None:
+        self._journal, self._clock, self._disk = journal, clock, disk or Disk()
+        self._folder = spool.folder(journal.root)
+        self._began_ns = clock.now().wall_ns
+        self._stuck: set[str] = set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await self.look()
+            except (OSError, RecordError) as error:
+                log.warning("uses_not_taken_in", reason=str(error))
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Take in what is there. OSError, RecordError: it stays there for the next look."""
+        try:
+            names = [name for name in os.listdir(self._folder) if name not in self._stuck]  # noqa: PTH208 - once a second
+        except FileNotFoundError:
+            await asyncio.to_thread(self._disk.make_directory, self._folder)
+            return
+        whole = sorted(name for name in names if not name.endswith(".new"))[:MOST_AT_ONCE]
+        if not whole:
+            return
+        found = await asyncio.to_thread(lambda: [self._read(name) for name in whole])
+        known = await asyncio.to_thread(self._recorded, [each.use for each in found if each.use is not None])
+        for each in found:
+            if each.use is None or each.use.said.id not in known:
+                self._journal.append(self._event(each))
+        await self._journal.settled()  # THE COMMIT POINT
+        await asyncio.to_thread(self._finish, found)
+
+    def _read(self, name: str) -> _Found:
+        try:
+            return _Found(self._folder / name, spool.read(self._folder / name))
+        except (ValueError, OSError) as error:
+            return _Found(self._folder / name, None, str(error))
+
+    def _recorded(self, uses: list[Use]) -> set[str]:
+        """Ids that the record has already. Only what is older than this process can be there: a crash left its file."""
+        old = [use.wall_ns for use in uses if use.wall_ns <= self._began_ns]
+        if not old:
+            return set()
+        root = self._journal.root
+        return {said.id for record in _open_since(root, min(old)) for _, said in payloads(root, record, AuditEvent)}
+
+    def _event(self, found: _Found) -> Event:
+        now = self._clock.now()
+        if found.use is not None:
+            return Event(source="room", data=found.use.said, received=now, happened_wall_ns=found.use.wall_ns)
+        name = re.sub(r"[^A-Za-z0-9._-]", "?", found.path.name)[:80]
+        alert = AuditEvent(
+            id=secrets.token_hex(16),
+            event=ALERT,
+            meaning=MEANINGS[ALERT],
+            action="E",
+            outcome=4,
+            actor="esi_room",
+            user=spool.user(),
+            what=f"{spool.FOLDER}/{name} is no word of a use of the record, and was not taken in: {found.why_not}",
+            records=(),
+        )
+        return Event(source="room", data=alert, received=now)
+
+    def _finish(self, found: list[_Found]) -> None:
+        """In a thread: what is recorded need not stay in the spool."""
+        for each in found:
+            try:
+                each.path.unlink(missing_ok=True)
+            except OSError as error:
+                self._stuck.add(each.path.name)
+                log.warning("use_stays_in_spool", file=str(each.path), reason=error.strerror)
+        self._disk.sync_directory(self._folder)
+
+
+def _open_since(root: Path, wall_ns: int) -> list[str]:
+    """The records that were open at that time or later: a record's id begins with the second in which it was opened."""
+    ids, second = records(root), rfc3339(wall_ns).replace("-", "").replace(":", "")[:15]
+    return ids[max(0, sum(record[:15] <= second for record in ids) - 1) :]
