@@ -17,7 +17,7 @@ from esi_room.record import spool
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
-from esi_room.record.verify import verify_room
+from esi_room.record.verify_room import verify_room
 from esi_room.room.uses import Uses
 
 BEGAN_NS = parse_rfc3339("2026-11-23T09:30:00Z")

@@ -28,6 +28,8 @@ _BY_PATTERN = {
     r"^[A-Za-z0-9_-]{1,64}$": st.sampled_from(["A", "B", "pump-1"]),
     r"^[0-9.]{1,64}$": st.just("1.2.3"),
     r"^\d{4}-\d{2}-\d{2}$": st.sampled_from(["2026-02-28", "2026-02-30", "0000-00-00"]),
+    r"^[0-9a-f]{32}$": st.sampled_from(["0" * 32, "a1" * 16]),
+    r"^\d{8}T\d{6}Z-[0-9a-f]{4}$": st.just("20261123T093000Z-1f2e"),
     r"\S": st.sampled_from(["x", "Frau Müller", "\U0001f9e0"]),
 }
 _NAMES = st.sampled_from(
