@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
+_STEP_BYTES = 1 << 18  # a bar that is told of every line costs more than the line
 
 
 class Bar(Progress):
@@ -18,10 +19,14 @@ class Bar(Progress):
         hidden = not console.is_terminal or (total_bytes < LONG_WORK_BYTES and not always)
         super().__init__(*columns, console=console, transient=True, disable=hidden)
         self._only: TaskID = self.add_task(what, total=total_bytes)
+        self._waiting_bytes = 0
 
     def on(self, count: int) -> None:
         """So many octets more."""
-        self.advance(self._only, count)
+        self._waiting_bytes += count
+        if self._waiting_bytes >= _STEP_BYTES:
+            self.advance(self._only, self._waiting_bytes)
+            self._waiting_bytes = 0
 
     def say(self, what: str) -> None:
         """What is being done now; where there is no terminal, as a line."""

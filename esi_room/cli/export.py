@@ -7,17 +7,22 @@ from pathlib import Path
 
 import click
 
-from esi_room.audit.export import FORMATS, exporter
+from esi_room.audit.export import FORMATS, Export, exporter
 from esi_room.audit.export.case import load
+from esi_room.cli import CALLED_WRONG
+from esi_room.cli.bar import Bar
 
 EXAMPLE = """\b
 Examples:
   esi-room export data/records/20261123T093000Z-1f2e --format csv
   esi-room export data/records/20261123T093000Z-1f2e --format csv --to /media/usb --even-if-broken
 """
+LONG_JOURNAL_BYTES = 4 << 20  # read in less than a second: no bar
+_EXTRA = {"pyarrow", "reportlab"}
+"""What the extra `export` installs."""
 
 
-@click.command(epilog=f"{EXAMPLE}\n\b\nFormats:\n" + "\n".join(f"  {k:7} {v.text}" for k, v in FORMATS.items()))
+@click.command(epilog=f"{EXAMPLE}\n\b\nFormats:\n" + "\n".join(f"  {k:8} {v.text}" for k, v in FORMATS.items()))
 @click.argument("record", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--format", "name", type=click.Choice(list(FORMATS)), required=True, help="What to make of it.")
 @click.option(
@@ -33,14 +38,32 @@ def command(record: Path, *, name: str, to: Path, even_if_broken: bool, identity
     """
     if not (record / "journal.jsonl").exists():
         raise click.UsageError(f"{record} is no record (a record has a journal.jsonl)")
-    case = load(record, even_if_broken=even_if_broken, identity=identity)
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        made = exporter(name)(case, to)
-    except OSError as error:
-        raise click.ClickException(f"cannot write: {error}") from error
+    export = _exporter(name)
+    journal_bytes = (record / "journal.jsonl").stat().st_size
+    verified_bytes = sum(p.stat().st_size for p in record.rglob("*") if p.suffix in {".jsonl", ".dcm"})
+    total_bytes = verified_bytes + journal_bytes * (1 + FORMATS[name].passes)
+    with Bar(f"exporting {name}", total_bytes, always=journal_bytes >= LONG_JOURNAL_BYTES) as bar:
+        case = load(record, even_if_broken=even_if_broken, identity=identity, progress=bar.on)
+        try:
+            to.mkdir(parents=True, exist_ok=True)
+            made = export(case, to)
+        except OSError as error:
+            raise click.ClickException(f"cannot write: {error}") from error
     for path in made:
         click.echo(path)
     if case.broken is not None:
         click.echo(f"BROKEN: {case.broken}", err=True)
         sys.exit(1)
+
+
+def _exporter(name: str) -> Export:
+    """What is missing is said before a long record is read."""
+    try:
+        return exporter(name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+            raise
+        words = f"the format {name} needs {missing.name}, which is not installed: pip install 'esi-room[export]'"
+        error = click.ClickException(words)
+        error.exit_code = CALLED_WRONG
+        raise error from missing

@@ -26,17 +26,20 @@ Export = Callable[[Case, Path], list[Path]]
 
 
 class Format(NamedTuple):
-    """`module`: of this package, loaded when it is asked for. `text`: what comes out."""
+    """`module`: of this package, loaded when it is asked for. `text`: what comes out. `passes`: how often it reads the
+    journal, for whoever draws a bar."""
 
     module: str
     text: str
+    passes: int = 1
 
 
 FORMATS: dict[str, Format] = {
     "csv": Format("tidy", "two tables: one row a reading, one row an event or form"),
+    "parquet": Format("parquet", "the same two tables, typed, for pandas and other column stores"),
     "fhir": Format("fhir", "one HL7 FHIR R4 Bundle, JSON"),
     "html": Format("page", "one page to look at and to print; opens offline"),
-    "bundle": Format("bundle", "one zip: the record, that page, and how to verify it without this software"),
+    "bundle": Format("bundle", "one zip: the record, that page, and how to verify it without this software", 3),
 }
 
 

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -36,6 +36,8 @@ from esi_room.record.verify_lines import MAX_LINE_BYTES
 from esi_room.record.verify_room import record_ids
 
 Place = Literal["journal", "amendment", "late"]
+Progress = Callable[[int], None]
+"""Told how many octets more were read."""
 EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -76,6 +78,7 @@ class Case:
     late_lines: tuple[bytes, ...]
     with_identity: bool
     identity: Identity | None
+    progress: Progress
 
     @property
     def record(self) -> str:
@@ -84,13 +87,13 @@ class Case:
 
     def said(self) -> Iterator[Said]:
         """Every entry, in order: the journal, the amendments, then what came late."""
-        yield from _said(self.directory / JOURNAL, "journal", self.report)
-        yield from _said(self.directory / AMENDMENTS, "amendment", self.report)
+        yield from _said(self.directory / JOURNAL, "journal", self.report, self.progress)
+        yield from _said(self.directory / AMENDMENTS, "amendment", self.report, self.progress)
         yield from self.late
 
     def lines(self) -> Iterator[bytes]:
         """The octets of the journal, as far as `said` reads it."""
-        yield from _lines(self.directory / JOURNAL, _limit(self.report))
+        yield from _lines(self.directory / JOURNAL, _limit(self.report), self.progress)
 
     def images(self) -> list[Said]:
         """The images of this case, the late ones with them, by the time at which they were taken: not those of another
@@ -111,10 +114,12 @@ class Case:
         return path if path.is_file() and not path.is_symlink() else None
 
 
-def load(directory: Path, *, even_if_broken: bool = False, identity: bool = False) -> Case:
+def load(
+    directory: Path, *, even_if_broken: bool = False, identity: bool = False, progress: Progress = lambda _: None
+) -> Case:
     """The case of the record in `directory`. BrokenRecord where it does not verify and nobody insists."""
     directory = directory.resolve()
-    report = held.report(directory)
+    report = held.report(directory, progress=progress)
     late, problems = _late(directory)
     read = {octets: said for octets in late if (said := _read(octets, "late")) is not None}
     broken = "; ".join([*_problems(report, directory), *problems]) or None
@@ -124,9 +129,9 @@ def load(directory: Path, *, even_if_broken: bool = False, identity: bool = Fals
             "Nothing was exported; --even-if-broken exports it, and every file says so."
         )
     fold = _Fold(directory.name)
-    for said in _said(directory / JOURNAL, "journal", report):
+    for said in _said(directory / JOURNAL, "journal", report, progress):
         fold.take(said)
-    for said in _said(directory / AMENDMENTS, "amendment", report):
+    for said in _said(directory / AMENDMENTS, "amendment", report, progress):
         fold.take(said)
     return Case(
         directory=directory,
@@ -145,6 +150,7 @@ def load(directory: Path, *, even_if_broken: bool = False, identity: bool = Fals
         late_lines=tuple(read),
         with_identity=identity,
         identity=_identity(directory) if identity else None,
+        progress=progress,
     )
 
 
@@ -186,20 +192,21 @@ def _limit(report: Report) -> int | None:
     return report.lines if report.ok else None
 
 
-def _said(path: Path, place: Place, report: Report) -> Iterator[Said]:
-    for octets in _lines(path, _limit(report) if place == "journal" else None):
+def _said(path: Path, place: Place, report: Report, progress: Progress) -> Iterator[Said]:
+    for octets in _lines(path, _limit(report) if place == "journal" else None, progress):
         said = _read(octets, place)
         if said is not None:
             yield said
 
 
-def _lines(path: Path, limit: int | None = None) -> Iterator[bytes]:
+def _lines(path: Path, limit: int | None = None, progress: Progress = lambda _: None) -> Iterator[bytes]:
     if not path.is_file() or path.is_symlink():
         return
     with path.open("rb") as file:
         count = 0
         while (limit is None or count < limit) and (octets := file.readline(MAX_LINE_BYTES)):
             count += 1
+            progress(len(octets))
             yield octets
 
 

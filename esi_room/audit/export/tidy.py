@@ -10,15 +10,17 @@ Rules:
 - `data` is the entry's own JSON, octet for octet. A form that was corrected stays as it was said; `corrected_by` names
   the entries that correct it.
 - `broken` is empty where the record verifies, and says on every row why where it does not.
+- The record is read once, for both. `parquet` writes the same rows.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 from esi_room.audit.export.case import Case, Said
 from esi_room.audit.export.files import named, written
@@ -35,30 +37,38 @@ _PUMP_UNITS = {"rate_ml_h": "mL/h", "delivered_ml": "mL", "target_ml": "mL", "pr
 Row = tuple[Any, ...]
 
 
+class Table(NamedTuple):
+    """One of the two: its name, its columns, and the rows that an entry has in it (what stands between the columns
+    that all rows have)."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Callable[[Case, Said], Iterator[Row]]
+
+
 def export(case: Case, to: Path) -> list[Path]:
     """Both tables."""
-    made = []
-    for suffix, heading, rows in (("readings.csv", READINGS, _readings), ("events.csv", EVENTS, _events)):
-        path = named(case, to, suffix)
-        with written(path) as file:
-            _write(file, heading, _rows(case, rows))
-        made.append(path)
-    return made
+    paths = [named(case, to, f"{table.name}.csv") for table in TABLES]
+    with ExitStack() as stack:
+        writers = {}
+        for table, path in zip(TABLES, paths, strict=True):
+            file = stack.enter_context(written(path))
+            text = stack.enter_context(io.TextIOWrapper(file, "utf-8", newline="", write_through=True))
+            writers[table.name] = csv.writer(text)
+            writers[table.name].writerow(table.columns)
+        for table, row in rows(case):
+            writers[table.name].writerow(row)
+    return paths
 
 
-def _write(file: BinaryIO, heading: Row, rows: Iterable[Row]) -> None:
-    with io.TextIOWrapper(file, "utf-8", newline="", write_through=True) as text:
-        table = csv.writer(text)
-        table.writerow(heading)
-        table.writerows(rows)
-
-
-def _rows(case: Case, rows: Callable[[Case, Said], Iterator[Row]]) -> Iterator[Row]:
+def rows(case: Case) -> Iterator[tuple[Table, Row]]:
+    """Every row of both tables, in the order of the entries."""
     for said in case.said():
         entry = said.entry
         first = (entry.record, entry.seq, entry.time, entry.received, entry.source, entry.type)
-        for row in rows(case, said):
-            yield (*first, *row, case.broken or "")
+        for table in TABLES:
+            for row in table.rows(case, said):
+                yield table, (*first, *row, case.broken or "")
 
 
 def _readings(_: Case, said: Said) -> Iterator[Row]:
@@ -84,3 +94,6 @@ def _events(case: Case, said: Said) -> Iterator[Row]:
         corrected_by,
         bytes(said.entry.data).decode(errors="replace"),
     )
+
+
+TABLES = (Table("readings", READINGS, _readings), Table("events", EVENTS, _events))
