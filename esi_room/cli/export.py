@@ -63,7 +63,10 @@ def _exporter(name: str) -> Export:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
             raise
-        words = f"the format {name} needs {missing.name}, which is not installed: pip install 'esi-room[export]'"
-        error = click.ClickException(words)
-        error.exit_code = CALLED_WRONG
-        raise error from missing
+        raise _NotInstalled(
+            f"the format {name} needs {missing.name}, which is not installed: pip install 'esi-room[export]'"
+        ) from missing
+
+
+class _NotInstalled(click.ClickException):
+    exit_code = CALLED_WRONG
