@@ -1,4 +1,4 @@
-"""The demo's course: broker and daemon, simulators, the story on the terminal, a verified record at the end."""
+"""The demo's course: broker, daemon, display, simulators, the story on the terminal; a verified record at the end."""
 
 from __future__ import annotations
 
@@ -56,6 +56,9 @@ listen = "127.0.0.1:{dicom}"
 [procedure]
 rules = "rules.toml"
 
+[display]
+listen = "127.0.0.1:{display}"
+
 [[carm.peer]]
 ae_title = "STORESCU"
 address = "127.0.0.1"
@@ -80,6 +83,7 @@ class Place(NamedTuple):
     folder: Path
     mqtt: int
     dicom: int
+    display: int
 
     @property
     def configuration(self) -> Path:
@@ -103,10 +107,10 @@ class Place(NamedTuple):
     "--data", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-data"), show_default=True,
     help="Where everything goes; an earlier demo's room goes on there.",
 )  # fmt: skip
-@click.option("--stay", is_flag=True, help="Keep the room open after the case, until Ctrl-C.")
+@click.option("--stay", is_flag=True, help="Keep the room and its pages open after the case, until Ctrl-C.")
 @click.option("--seed", type=int, default=None, help="Another patient, other noise.")
 def command(*, scenario: str, speed: float, folder: Path, stay: bool, seed: int | None) -> None:
-    """Run the whole simulated room: broker, C-arm, monitor, oximeter, pump, staff and daemon.
+    """Run the whole simulated room: broker, C-arm, monitor, oximeter, pump, staff, daemon and display.
 
     It plays a lumbar epidural steroid injection, shows what happens, and ends with a verified record.
     Ctrl-C ends all of it at any moment; the record then holds what happened until there.
@@ -124,12 +128,12 @@ def command(*, scenario: str, speed: float, folder: Path, stay: bool, seed: int 
 
 def _place(folder: Path) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
-    return Place(folder.resolve(), _port(1883), _port(11112))
+    return Place(folder.resolve(), _port(1883), _port(11112), _port(8080))
 
 
 def _write_configuration(place: Place, opened: dict[str, Any], speed: float) -> None:
     """The room of this scenario's devices: a device's kind is its driver's name."""
-    text = CONFIGURATION.format(path=place.configuration, mqtt=place.mqtt, dicom=place.dicom)
+    text = CONFIGURATION.format(path=place.configuration, mqtt=place.mqtt, dicom=place.dicom, display=place.display)
     for what in opened["devices"].values():
         if what.get("commitment_port") is not None:  # of the C-arm, which is the last peer above
             text += f"port = {what['commitment_port']}\n"
@@ -174,6 +178,10 @@ async def _play(console: Console, place: Place, *, scenario: str, speed: float, 
         children.push_async_callback(simulators.end)
         opened = await _opened(simulators)
         _write_configuration(place, opened, speed)
+        display = await Child.start(
+            "display", "esi_room.cli", "display", "--config", str(place.configuration), log=place.folder / "display.log"
+        )
+        children.push_async_callback(display.end)
         _introduce(console, place, opened)
         daemon = await Child.start(
             "daemon", "esi_room.cli", "run", "--config", str(place.configuration), log=place.folder / "daemon.log"
@@ -225,6 +233,9 @@ async def _opened(simulators: Child) -> dict[str, Any]:
 
 def _introduce(console: Console, place: Place, opened: dict[str, Any]) -> None:
     console.print(f"[bold]{opened['title']}[/], simulated at {opened['speed']:g} times real time", highlight=False)
+    console.print(
+        f"display http://127.0.0.1:{place.display}/   the wall display; /console and /records beside it", **_PLAIN
+    )
     console.print(f"broker  mqtt://127.0.0.1:{place.mqtt}   try: mosquitto_sub -p {place.mqtt} -t 'esi/#' -v", **_PLAIN)
     console.print(
         f"C-arm   ESI_ROOM@127.0.0.1:{place.dicom}   try: storescu 127.0.0.1 {place.dicom} -aec ESI_ROOM FILE", **_PLAIN
