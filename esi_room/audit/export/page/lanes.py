@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from esi_room.audit.export.case import Case, Said
 from esi_room.audit.export.page.axis import LEFT, WIDTH, Axis, Lane
@@ -40,6 +41,7 @@ def lanes(case: Case, axis: Axis, curves: Curves, pictures: dict[str, Thumbnail]
     yield _alerts(case, axis)
     yield _gaps(case, axis)
     yield _forms(case, axis)
+    yield _legend()
 
 
 def _bar(axis: Axis, begin_ns: int, end_ns: int, y: float, words: str, title: str, kind: str) -> Html:
@@ -122,12 +124,14 @@ def _pressures(axis: Axis, curves: Curves) -> Iterator[Lane]:
 
 
 def _cuff(axis: Axis, to: Scale, wall_ns: int, high: float, low: float) -> Html:
-    x = axis.x(wall_ns)
+    x, words = axis.x(wall_ns), f"{high:g}/{low:g}"
+    fits = x + 4 + len(words) * _LETTER_PX < WIDTH
+    place = {"x": x + 4} if fits else {"x": x - 4, "text_anchor": "end"}
     return element(
         "g",
-        element("title", f"{high:g}/{low:g} mmHg\n{rfc3339(wall_ns)} (UTC)"),
+        element("title", f"{words} mmHg\n{rfc3339(wall_ns)} (UTC)"),
         element("line", x1=x, x2=x, y1=to.y(high), y2=to.y(low), class_="cuff"),
-        element("text", f"{high:g}/{low:g}", x=x + 4, y=(to.y(high) + to.y(low)) / 2 + 3, class_="beside"),
+        element("text", words, y=(to.y(high) + to.y(low)) / 2 + 3, class_="beside", **place),
     )
 
 
@@ -202,42 +206,57 @@ def _dose(case: Case, axis: Axis) -> Iterator[Lane]:
         before = value or 0.0
     total = element("text", f"{to.high * 1e6:.4g}", x=LEFT - 6, y=8, class_="limit")
     steps = element("polyline", points=" ".join(path), stroke="#8a6d00", class_="curve")
-    yield Lane("Dose area product", 36, joined([total, steps]), "total, µGy·m²")
+    yield Lane("Dose (DAP)", 36, joined([total, steps]), "total, µGy·m²")
 
 
-def _rows(bars: list[Callable[[float], Html]], label: str) -> Lane:
-    """One a row; a statement where there is none."""
+class _Stretch(NamedTuple):
+    """A stretch of time in a row of its kind: an alert, a gap."""
+
+    begin_ns: int
+    end_ns: int
+    words: str
+    title: str
+    kind: str
+
+
+def _rows(axis: Axis, label: str, rows: dict[str, list[_Stretch]]) -> Lane:
+    """A row each, however often it came: a long record has few. A statement where there is none."""
     none = element("text", "none", x=LEFT + 4, y=12, class_="beside")
-    drawn = [bar(n * _ROW_PX) for n, bar in enumerate(bars)]
-    return Lane(label, max(1, len(bars)) * _ROW_PX, joined(drawn) if drawn else none)
+    drawn = []
+    for n, stretches in enumerate(rows.values()):
+        times = f" ({len(stretches)} times)" if len(stretches) > 1 else ""
+        for each in stretches:
+            words = f"{each.words}{times}" if each is stretches[-1] else ""
+            drawn.append(_bar(axis, each.begin_ns, each.end_ns, n * _ROW_PX, words, each.title, each.kind))
+    return Lane(label, max(1, len(rows)) * _ROW_PX, joined(drawn) if drawn else none)
 
 
 def _alerts(case: Case, axis: Axis) -> Lane:
-    """From when it was raised to when it was cleared."""
-    cleared = dict[str, int]()
-    raised = list[tuple[int, AlertRaised]]()
+    """From when each was raised to when it was cleared; one row an alert."""
+    rows = dict[str, list[_Stretch]]()
     for said in case.events:
-        if isinstance(said.data, AlertCleared):
-            cleared.setdefault(said.data.alert, parse_rfc3339(said.entry.time))
-        elif type(said.data) is AlertRaised and said.place == "journal":
-            raised.append((parse_rfc3339(said.entry.time), said.data))
-
-    def bar(wall_ns: int, alert: AlertRaised) -> Callable[[float], Html]:
-        end_ns = max(wall_ns, cleared.get(alert.alert, axis.end_ns))
-        words = f"{alert.rule}: {alert.text}"
-        return lambda y: _bar(axis, wall_ns, end_ns, y, words, f"{alert.severity}: {words}", f"alert {alert.severity}")
-
-    return _rows([bar(*each) for each in raised], "Alerts")
+        alert = said.data
+        if not isinstance(alert, AlertRaised) or said.place != "journal":
+            continue
+        wall_ns, row = parse_rfc3339(said.entry.time), rows.setdefault(alert.alert, [])
+        if type(alert) is AlertRaised:
+            words = f"{alert.rule}: {alert.text}"
+            title = f"{alert.severity}: {words}"
+            row.append(_Stretch(wall_ns, max(wall_ns, axis.end_ns), words, title, f"alert {alert.severity}"))
+        elif isinstance(alert, AlertCleared) and row:
+            row[-1] = row[-1]._replace(end_ns=max(row[-1].begin_ns, min(wall_ns, row[-1].end_ns)))
+    return _rows(axis, "Alerts", {alert: row for alert, row in rows.items() if row})
 
 
 def _gaps(case: Case, axis: Axis) -> Lane:
-    def bar(source: str, gap: DeviceGap) -> Callable[[float], Html]:
-        words = f"{source}: {gap.reason}"
-        return lambda y: _bar(axis, parse_rfc3339(gap.from_), parse_rfc3339(gap.to), y, words, words, "gap")
-
-    return _rows(
-        [bar(said.entry.source, said.data) for said in case.events if isinstance(said.data, DeviceGap)], "Gaps"
-    )
+    """One row a device."""
+    rows = dict[str, list[_Stretch]]()
+    for said in case.events:
+        if isinstance(said.data, DeviceGap):
+            words = f"{said.entry.source}: {said.data.reason}"
+            stretch = _Stretch(parse_rfc3339(said.data.from_), parse_rfc3339(said.data.to), words, words, "gap")
+            rows.setdefault(said.entry.source, []).append(stretch)
+    return _rows(axis, "Gaps", rows)
 
 
 def _forms(case: Case, axis: Axis) -> Lane:
@@ -253,3 +272,26 @@ def _forms(case: Case, axis: Axis) -> Lane:
         place = f"#entry-{said.data.seq if isinstance(said.data, Correction) else said.entry.seq}"
         marks.append(element("a", title, element("rect", x=x - 2, y=1, width=4, height=13, class_=kind), href=place))
     return Lane("Said by staff", _ROW_PX, joined(marks))
+
+
+_LEGEND = (
+    ("form", "a form", 74),
+    ("corrected", "a form that was corrected", 168),
+    ("corrects", "its correction", 104),
+    ("bad", "a value that the device held bad", 202),
+    ("gap", "nothing was recorded of the device", 218),
+)
+
+
+def _legend() -> Lane:
+    """What the marks mean, and what a break in a line does."""
+    marks, x = list[Html](), LEFT
+    for kind, words, width in _LEGEND:
+        if kind == "bad":
+            marks.append(element("line", x1=x + 2, x2=x + 2, y1=3, y2=12, class_="bad"))
+        else:
+            marks.append(element("rect", x=x, y=1, width=4, height=13, class_=kind))
+        marks.append(element("text", words, x=x + 9, y=12, class_="note"))
+        x += width
+    words = "where a line breaks off, no good value was known"
+    return Lane("Marks", _ROW_PX, joined([*marks, element("text", words, x=x, y=12, class_="note")]))
