@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from esi_room.cli.bar import Bar
 from esi_room.errors import BrokenRecord
@@ -82,12 +83,12 @@ def _size(path: Path) -> int:
 
 def _line(report: Report) -> str:
     if not report.ok:
-        return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {problem}" for problem in report.problems)
+        return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {escape(str(problem))}" for problem in report.problems)
     state = "sealed" if report.sealed else "open"
     what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
     what += f", {report.amendments} amendments" if report.amendments else ""
     what += f", signed up to line {report.signed_lines}" if report.signed_lines else ""
-    notes = "".join(f"\n        note: {note}" for note in report.notes)
+    notes = "".join(f"\n        note: {escape(note)}" for note in report.notes)
     return f"[green]holds[/]   {report.record}  {report.kind or '?':9}  {state:6}  {what}{notes}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from esi_room.errors import BrokenRecord
 from esi_room.record.verify import Report, verify_record
 from esi_room.record.verify_checkpoints import Checkpoint
-from esi_room.record.verify_room import announced_after, head_before, record_ids, signing_of
+from esi_room.record.verify_room import elsewhere_of, head_before, record_ids, signing_of
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
     return verify_record(
         at,
         head_before(at),
-        announced=announced_after(at),
+        elsewhere=elsewhere_of(at),
         signing=signing_of(at, witnessed),
         may_be_open=newest,
         being_written=newest and being_written(at.parent.parent),

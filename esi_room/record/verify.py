@@ -12,8 +12,8 @@ What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of
 4. Every file under `wire/` is such a chain of its own (`n` 0, 1, 2 …; the first `prev` 64 zeros), and ends where
    the sealed line says.
 5. Every image that the journal names lies under `frames/` with that SHA-256.
-6. What lies under `private/` (the patient, the C-arm's procedure steps) and was not erased has the SHA-256 that the
-   journal names.
+6. What the journal names under `private/` (the patient, the C-arm's procedure steps) is there with that SHA-256.
+   A file of points 4 to 6 may be gone where an entry of the room says that it was erased, by whom and why.
 7. The lines of `amendments.jsonl` (what was said of a record after it was sealed) go on from the seal in the same
    way: `seq` counts on, the first `prev` is the hash of the sealed line. Every `record.amended` in a later record of
    the room names one of these lines and its SHA-256, so that those at the end were not cut off or altered either.
@@ -89,20 +89,29 @@ class Announced:
     where: str
 
 
+@dataclass
+class Elsewhere:
+    """What entries of the room say of a record from outside of it. `gone`: files that were erased (`frames/….dcm`),
+    each with the words of when, by whom and why."""
+
+    announced: list[Announced] = field(default_factory=list)
+    gone: dict[str, str] = field(default_factory=dict)
+
+
 def verify_record(
     directory: Path,
     previous_head: str | None,
     *,
-    announced: list[Announced] | None = None,
+    elsewhere: Elsewhere | None = None,
     signing: Signing | None = None,
     may_be_open: bool = True,
     being_written: bool = False,
     progress: Progress = lambda _: None,
 ) -> Report:
     """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
-    hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `announced`:
-    what the room's later records say of its amendments; None if they are not at hand. `signing`: what the room says of
-    signatures; None if that is not at hand."""
+    hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `elsewhere`:
+    what the room's later records say of it; None if they are not at hand. `signing`: what the room says of signatures;
+    None if that is not at hand."""
     report = Report(directory.name)
     signing = signing or Signing(None, False)
     signed = read_checkpoints(directory, signing.keys)
@@ -116,10 +125,12 @@ def verify_record(
     if not report.sealed and not may_be_open:
         report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
     _verify_signed(directory, claims.heads, signed, signing, report)
-    _verify_wire(directory, claims.wire, report, progress)
-    _verify_frames(directory, claims.images, report, progress)
-    _verify_private(directory, claims.private, report)
-    _verify_amendments(directory, announced, report, progress)
+    gone = {} if elsewhere is None else elsewhere.gone
+    _verify_wire(directory, claims.wire, gone, report, progress)
+    _verify_frames(directory, claims.images, gone, report, progress)
+    _verify_private(directory, claims.private, elsewhere, report)
+    _say_gone(directory, gone, report)
+    _verify_amendments(directory, None if elsewhere is None else elsewhere.announced, report, progress)
     return report
 
 
@@ -212,14 +223,16 @@ def _verify_signed(directory: Path, heads: dict[int, str], signed: Found, signin
     report.problems += [each for each in (problem, witnessed) if each is not None]
 
 
-def _verify_wire(directory: Path, heads: dict[str, Any] | None, report: Report, progress: Progress) -> None:
+def _verify_wire(
+    directory: Path, heads: dict[str, Any] | None, gone: dict[str, str], report: Report, progress: Progress
+) -> None:
     for path in sorted((directory / "wire").glob("*.jsonl")):
         problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)
         if problem is not None:
             report.problems.append(problem)
     for device in heads or {}:
         path = directory / "wire" / f"{device}.jsonl"
-        if _DEVICE.fullmatch(device) is None or not path.is_file():
+        if _DEVICE.fullmatch(device) is None or not (path.is_file() or f"wire/{path.name}" in gone):
             report.problems.append(Problem(path, None, "the wire file that record.sealed names is missing"))
 
 
@@ -249,7 +262,9 @@ def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progres
     return None
 
 
-def _verify_frames(directory: Path, images: dict[str, int], report: Report, progress: Progress) -> None:
+def _verify_frames(
+    directory: Path, images: dict[str, int], gone: dict[str, str], report: Report, progress: Progress
+) -> None:
     journal = directory / "journal.jsonl"
     for digest, line in images.items():
         if HASH.fullmatch(digest) is None:
@@ -257,7 +272,8 @@ def _verify_frames(directory: Path, images: dict[str, int], report: Report, prog
             continue
         path = directory / "frames" / f"{digest}.dcm"
         if not path.is_file() or path.is_symlink():
-            report.problems.append(Problem(path, None, f"the image of journal line {line} is missing"))
+            if f"frames/{path.name}" not in gone:
+                report.problems.append(Problem(path, None, f"the image of journal line {line} is missing"))
             continue
         found = file_digest(path, progress)
         if found != digest:
@@ -269,18 +285,36 @@ def _verify_frames(directory: Path, images: dict[str, int], report: Report, prog
         report.notes.append(f"{len(stray)} image(s) under frames/ that no entry names (received, never acknowledged)")
 
 
-def _verify_private(directory: Path, claims: dict[str, tuple[str, int]], report: Report) -> None:
-    """Files that identify the patient: they may be erased, and not be changed."""
-    erased = 0
+def _verify_private(
+    directory: Path, claims: dict[str, tuple[str, int]], elsewhere: Elsewhere | None, report: Report
+) -> None:
+    """Files that identify the patient: they may be erased, which an entry must say, and not be changed."""
     for name, (digest, line) in claims.items():
         path = directory / "private" / name
-        if not path.is_file() or path.is_symlink():
-            erased += 1
-        elif file_digest(path) != digest:
-            what = "identity" if name == "identity.json" else "procedure step"
-            report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
-    if erased:
-        report.notes.append(f"the patient's identity was erased ({erased} of {len(claims)} files of private/ are gone)")
+        what = "identity" if name == "identity.json" else "procedure step"
+        if path.is_file() and not path.is_symlink():
+            if file_digest(path) != digest:
+                report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
+        elif elsewhere is None:
+            report.notes.append(f"private/{name} is not here; whether an entry says that it was erased was not checked")
+        elif f"private/{name}" not in elsewhere.gone:
+            missing = f"the {what} that journal line {line} names is missing, and no entry says that it was erased"
+            report.problems.append(Problem(path, None, missing))
+
+
+def _say_gone(directory: Path, gone: dict[str, str], report: Report) -> None:
+    """What was erased, and when, by whom and why: a note for each time."""
+    by_words: dict[str, list[str]] = {}
+    for name, words in gone.items():
+        by_words.setdefault(words, []).append(name)
+        if (directory / name).exists():
+            report.notes.append(f"{name} is there, although it was {words}")
+    for words, names in by_words.items():
+        identity = ["the patient's identity"] if "private/identity.json" in names else []
+        files = (
+            f"{len(names)} file{'s' * (len(names) > 1)} of {', '.join(sorted({n.split('/')[0] + '/' for n in names}))}"
+        )
+        report.notes.append(f"{', '.join([*identity, files])}: {words}")
 
 
 def _verify_amendments(directory: Path, announced: list[Announced] | None, report: Report, progress: Progress) -> None:

@@ -4,7 +4,8 @@ What holds, if `verify_room` finds nothing, beside what `verify.py` says of each
 
 1. The first line of every record names the last line of the room's record before it (64 zeros for the room's first).
 2. Every record but the room's last is sealed.
-3. Every `record.amended` names a line of an earlier record's amendments.
+3. Every `record.amended` names a line of an earlier record's amendments. What is gone of a record's files was erased,
+   as an `audit.event` says; those that still wait in `audit/` for the daemon count, and a note says that they wait.
 4. The room signs in order: once a later record has a checkpoint, every earlier one has that of its seal.
 5. With `witnessed`: every record holds what somebody else kept of it, and none of those is gone.
 
@@ -13,11 +14,14 @@ The standard library and nothing else of this package.
 
 from __future__ import annotations
 
+import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from esi_room.record.verify import Announced, Report, verify_record
+from esi_room.record.verify import Announced, Elsewhere, Report, verify_record
 from esi_room.record.verify_checkpoints import CHECKPOINTS, Checkpoint, Signing, read_keys
 from esi_room.record.verify_lines import (
     JOURNAL_KEYS,
@@ -30,6 +34,9 @@ from esi_room.record.verify_lines import (
     parsed,
 )
 
+_ERASABLE = re.compile(
+    r"private/(identity\.json|[0-9a-f]{64}\.mpps)|frames/[0-9a-f]{64}\.dcm|wire/[A-Za-z0-9_-]{1,64}\.jsonl"
+)
 _RECORD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
@@ -45,7 +52,7 @@ def verify_room(
     somebody else kept."""
     head = ZEROS
     ids = record_ids(data)
-    announced = _announced(data, ids)
+    elsewhere = _elsewhere(data, ids)
     keys, last_signed = read_keys(data), _last_signed(data, ids)
     seen: dict[str, list[Checkpoint]] = {}
     for each in witnessed:
@@ -55,7 +62,7 @@ def verify_room(
         report = verify_record(
             data / "records" / record,
             head,
-            announced=announced.get(record, []),
+            elsewhere=elsewhere.get(record, Elsewhere()),
             signing=Signing(keys, record < last_signed, tuple(seen.pop(record, []))),
             may_be_open=newest,
             being_written=newest and being_written,
@@ -117,32 +124,61 @@ def head_before(directory: Path) -> str | None:
         return last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
 
 
-def announced_after(directory: Path) -> list[Announced] | None:
-    """What the room says of the amendments of the record in `directory`; None if it was taken out of its room."""
+def elsewhere_of(directory: Path) -> Elsewhere | None:
+    """What the room says of the record in `directory`; None if it was taken out of its room."""
     if directory.parent.name != "records":
         return None
     data = directory.parent.parent
-    later = [record for record in record_ids(data) if record > directory.name]
-    return _announced(data, later).get(directory.name, [])
+    later = [record for record in record_ids(data) if record >= directory.name]
+    return _elsewhere(data, later).get(directory.name, Elsewhere())
 
 
-def _announced(data: Path, records: list[str]) -> dict[str, list[Announced]]:
-    """What these records say of amendments, by the amended record. It is read ahead and believed; that the lines
+def _elsewhere(data: Path, records: list[str]) -> dict[str, Elsewhere]:
+    """What these records say of others, by the record that they speak of. It is read ahead and believed; that the lines
     which say so were not altered is verified with their own record."""
-    announced: dict[str, list[Announced]] = {}
+    found: dict[str, Elsewhere] = defaultdict(Elsewhere)
+    for use in _waiting(data):
+        _erased(found, use, "waits in audit/ to be recorded")
     for record in records:
         path = data / "records" / record / "journal.jsonl"
         if not path.is_file() or path.is_symlink():
             continue
         with path.open("rb") as file:
             for number, octets in enumerate(lines(file), 1):
-                if b'"type":"record.amended"' not in octets:
+                if b'"type":"record.amended"' not in octets and b'"erased":[' not in octets:
                     continue
                 entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
-                said = entry.get("data")
+                said, where = entry.get("data"), f"line {number} of {record}"
                 if entry.get("type") == "record.amended" and isinstance(said, dict):
                     seq = said["seq"] if isinstance(said.get("seq"), int) else -1
-                    where = f"line {number} of {record}"
                     one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
-                    announced.setdefault(str(said.get("record")), []).append(one)
-    return announced
+                    found[str(said.get("record"))].announced.append(one)
+                elif entry.get("type") == "audit.event" and isinstance(said, dict):
+                    _erased(found, {"time": entry["time"], "said": said}, where)
+    return dict(found)
+
+
+def _erased(found: dict[str, Elsewhere], use: dict[str, Any], where: str) -> None:
+    """The files that an audit event took away. `where` it stands."""
+    said = use["said"]
+    time, actor, reason = (_printable(each) for each in (use["time"], said.get("actor"), said.get("reason")))
+    for name in said["erased"] if isinstance(said.get("erased"), list) else ():
+        record, _, rest = str(name).partition("/")
+        if _RECORD_ID.fullmatch(record) and _ERASABLE.fullmatch(rest):
+            found[record].gone[rest] = f"erased {time[:19]}Z by {actor}, as {where} says: {reason}"
+
+
+def _waiting(data: Path) -> Iterator[dict[str, Any]]:
+    """What programs left for the daemon to record: it is as good as said, and not under the room's chain yet."""
+    for path in sorted((data / "audit").glob("*.json")):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_LINE_BYTES:
+            try:
+                use = json.loads(path.read_bytes())
+            except (ValueError, RecursionError, OSError):
+                continue
+            if isinstance(use, dict) and isinstance(use.get("said"), dict):
+                yield {"time": use.get("time"), "said": use["said"]}
+
+
+def _printable(text: object) -> str:
+    return "".join(each if each.isprintable() else "?" for each in str(text)[:200])
