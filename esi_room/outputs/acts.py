@@ -6,7 +6,7 @@ They take in what the entry says and judge nothing; `state` knows when they are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from esi_room.events import (
     AlertAcknowledged,
@@ -32,7 +32,14 @@ from esi_room.outputs import topics
 from esi_room.outputs.known import SILENT, Aging, Case
 
 STALE_AFTER_S = 30.0  # where a driver says nothing: three of the slowest monitor's 10 s intervals
-DOSE_ALERT = "R16-"  # and then the quantity: the ids of the alerts of rule R16
+DOSE_RULE = "R16"
+DOSE_ALERT = f"{DOSE_RULE}-"  # and then the quantity: the ids of the alerts of that rule
+# The rule's parameters by quantity, and how many of the parameter's unit are one of the quantity's.
+DOSE_LEVELS = {
+    "fluoro_time_s": ("fluoro_time_s", 1.0),
+    "dap_gy_m2": ("dap_cgy_cm2", 1e6),
+    "air_kerma_rp_gy": ("air_kerma_mgy", 1e3),
+}
 
 
 class Said(NamedTuple):
@@ -54,7 +61,15 @@ def _started(case: Case, said: Said) -> set[str]:
 def _rules(case: Case, said: Said) -> set[str]:
     data: ProcedureRules = said.data
     case.rules = data.version
-    return {topics.PROCEDURE}
+    told = data.rules.get(DOSE_RULE, {})
+    levels = ((quantity, told.get(name), per_unit) for quantity, (name, per_unit) in DOSE_LEVELS.items())
+    case.levels = {quantity: level / per_unit for quantity, level, per_unit in levels if _is_level(level)}
+    return {topics.PROCEDURE, topics.DOSE}
+
+
+def _is_level(level: object) -> TypeGuard[float]:
+    """0 and whatever is no number: the room has none."""
+    return isinstance(level, int | float) and level > 0
 
 
 def _phase(case: Case, said: Said) -> set[str]:

@@ -99,6 +99,7 @@ class Case:
         self.total: tuple[Entry, CarmDose] | None = None
         self.runs = Runs()
         self.exceeded: dict[str, str] = {}
+        self.levels: dict[str, float] = {}
         self.order: str | None = None
         self.steps: dict[str, StepValue] = {}
         self.named: set[str] = set()  # SHA-256 of every object that came in this record

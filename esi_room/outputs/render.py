@@ -81,6 +81,7 @@ def dose(case: Case, head: Head) -> s.DoseState:
         runs=case.runs.last(),
         more_runs=len(case.runs) - len(case.runs.last()),
         exceeded=dict(case.exceeded),
+        levels=dict(case.levels),
         images=case.images,
         frames=case.frames,
         last=last,

@@ -275,14 +275,16 @@ class DoseState(Snapshot, frozen=True):
 
     `total`: null until something told of dose. `runs`: the last irradiation events that are known, `more_runs`: how
     many there were before these. `exceeded`: each alert level that the total is above (`fluoro_time_s`, `dap_gy_m2`,
-    `air_kerma_rp_gy`), in words. `images`: new image objects in this record; `frames`: the frames in them; `last`:
-    the newest header with dose attributes, in its own units.
+    `air_kerma_rp_gy`), in words. `levels`: the room's alert levels for these (rule R16), in the units of `total`; a
+    quantity without a level is not there. `images`: new image objects in this record; `frames`: the frames in them;
+    `last`: the newest header with dose attributes, in its own units.
     """
 
     total: DoseSum | None
     runs: tuple[DoseRun, ...]
     more_runs: int
     exceeded: dict[str, str]
+    levels: dict[str, float]
     images: int
     frames: int
     last: HeaderDose | None

@@ -286,6 +286,26 @@ def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
     assert (snap(projection, "dose").exceeded, snap(projection, "dose").total) == ({}, None)
 
 
+def test_the_rooms_dose_levels_stand_beside_the_dose_in_its_units() -> None:
+    projection = Projection()
+    projection.apply(entry(opened("procedure")))
+    assert snap(projection, "dose").levels == {}
+    given = {"fluoro_time_s": 120.0, "dap_cgy_cm2": 1000.0, "air_kerma_mgy": 100}
+    rules = ProcedureRules(version="v", sha256="0" * 64, rules={"R16": {"severity": "medium", **given}})
+    assert projection.apply(entry(rules, seq=1)) == {"state/procedure", "state/dose"}
+    assert snap(projection, "dose").levels == {"fluoro_time_s": 120.0, "dap_gy_m2": 0.001, "air_kerma_rp_gy": 0.1}
+    projection.apply(entry(ProcedureRules(version="v", sha256="0" * 64, rules={}), seq=2))
+    assert snap(projection, "dose").levels == {}
+
+
+@pytest.mark.parametrize("level", [0, 0.0, None, "much", -1])
+def test_what_is_no_level_is_not_shown_as_one(level: object) -> None:
+    projection = Projection()
+    rules = ProcedureRules(version="v", sha256="0" * 64, rules={"R16": {"fluoro_time_s": level}})
+    projection.apply(entry(rules))
+    assert snap(projection, "dose").levels == {}
+
+
 def test_the_order_and_the_steps_of_a_case_are_whole_in_one_message() -> None:
     state = Projection()
     state.apply(entry(order("ESI-1", "placed")))
