@@ -15,7 +15,7 @@ from esi_room.clock import SystemClock
 from esi_room.errors import BrokerError, RecordError
 from esi_room.outputs.client import BrokerSettings, connect, parse_url
 from esi_room.outputs.tasks import until_first
-from esi_room.outputs.witness import TOPIC, Judged, Witness
+from esi_room.outputs.witness import AMENDMENTS, TOPIC, Judged, Witness
 from esi_room.record.disk import Disk
 
 AGAIN_S = (0.5, 30.0)  # first and longest pause between two attempts to reach the broker
@@ -93,6 +93,7 @@ async def _keep(settings: BrokerSettings, witness: Witness) -> None:
         try:
             async with connect(settings) as client:
                 await client.listen(TOPIC)
+                await client.listen(AMENDMENTS)
                 log.info("witness_listens", url=settings.url)
                 pause_s, away = AGAIN_S[0], False
                 async for message in client.received():

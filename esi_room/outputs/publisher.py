@@ -31,7 +31,7 @@ from esi_room.outputs.feed import Picture, StateFeed
 from esi_room.outputs.messages import Status
 from esi_room.outputs.outbox import Outbox
 from esi_room.outputs.retained import Retained
-from esi_room.outputs.snapshots import AsOf, CheckpointState
+from esi_room.outputs.snapshots import AmendmentState, AsOf, CheckpointState
 from esi_room.outputs.tasks import until_first
 from esi_room.outputs.topics import Topics
 from esi_room.record.checkpoints import Signed
@@ -115,7 +115,8 @@ class Publisher:
 
     def set_checkpoint(self, signed: Signed) -> None:
         """The last checkpoint, durable by now."""
-        state = CheckpointState(
+        topic, shape = (t.AMENDMENT, AmendmentState) if signed.amendment else (t.CHECKPOINT, CheckpointState)
+        state = shape(
             as_of=AsOf(record=signed.record, seq=signed.seq),
             published_at=rfc3339(self._clock.now().wall_ns),
             sha256=signed.sha256,
@@ -124,7 +125,7 @@ class Publisher:
             public_key=signed.public.hex(),
             line=signed.octets.decode().removesuffix("\n"),
         )
-        self._retained.set(self._topics(t.CHECKPOINT), _encoder.encode(state))
+        self._retained.set(self._topics(topic), _encoder.encode(state))
 
     def set_unsigned(self, problem: str | None) -> None:
         """Why the record is not being signed, for `status`; None: it is."""

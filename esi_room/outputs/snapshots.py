@@ -359,6 +359,13 @@ class CheckpointState(Snapshot, frozen=True, kw_only=True):
     line: str
 
 
+class AmendmentState(CheckpointState, frozen=True, kw_only=True):
+    """`state/amendment`: the checkpoint of the last amendment, as `state/checkpoint` is of the journal.
+
+    `as_of` is the line of `amendments.jsonl` that it names: its `seq` counts on from the record's seal.
+    """
+
+
 STATES: dict[str, type[Snapshot]] = {
     "state/procedure": ProcedureState,
     "state/vitals": VitalsState,
@@ -367,6 +374,7 @@ STATES: dict[str, type[Snapshot]] = {
     "state/dose": DoseState,
     "state/alerts": AlertsState,
     "state/checkpoint": CheckpointState,
+    "state/amendment": AmendmentState,
     "state/device/": DeviceSnapshot,
 }
 """Every snapshot topic below the room; the one that ends in `/` goes on with a device's id."""

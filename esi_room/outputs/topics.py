@@ -17,6 +17,7 @@ CARM = "state/carm"
 DOSE = "state/dose"
 ALERTS = "state/alerts"
 CHECKPOINT = "state/checkpoint"
+AMENDMENT = "state/amendment"
 DEVICE = "state/device/"  # + id
 DEVICES = "state/device/+"
 IMAGE = "image/last"

@@ -25,6 +25,7 @@ from esi_room.record.verify_checkpoints import Checkpoint, parse, read_witnessed
 from esi_room.record.writing import AppendFile
 
 TOPIC = "esi/+/state/checkpoint"
+AMENDMENTS = "esi/+/state/amendment"  # of old records, as they are made
 MAX_MESSAGE_BYTES = 8192  # a checkpoint has some 700
 
 Word = Literal["kept", "known", "refused", "contradiction", "new key"]
@@ -60,7 +61,7 @@ class Witness:
         self._file = AppendFile(disk, path, size_bytes)
 
     def take(self, topic: str, payload: bytes) -> Judged:
-        """A message on `TOPIC`: keep it, if it is a room's checkpoint and not known."""
+        """A message on `TOPIC` or `AMENDMENTS`: keep it, if it is a room's checkpoint and not known."""
         room = topic.split("/")[1]
         try:
             state = msgspec.json.decode(payload[:MAX_MESSAGE_BYTES], type=CheckpointState)
@@ -71,7 +72,7 @@ class Witness:
         why = _unfit(room, checkpoint, public)
         if checkpoint is None or why:
             return Judged(word="refused", room=room, why=why)
-        judged = self._judge(checkpoint)
+        judged = self._judge(checkpoint, amendment=topic.endswith("/amendment"))
         if judged.word != "known":
             self._keep(state)
             self._remember(checkpoint)
@@ -93,7 +94,7 @@ class Witness:
         self._seen.setdefault(checkpoint.room, {})[checkpoint.record] = (checkpoint.seq, checkpoint.sha256)
         self._keys[checkpoint.room] = checkpoint.key
 
-    def _judge(self, checkpoint: Checkpoint) -> Judged:
+    def _judge(self, checkpoint: Checkpoint, *, amendment: bool) -> Judged:
         room, record, seq = checkpoint.room, checkpoint.record, checkpoint.seq
         known = self._seen.get(room, {})
         last = known.get(record)
@@ -106,7 +107,7 @@ class Witness:
                 "contradiction",
                 f"seq {last[0]} of it came before this: lines were written anew, or it is an old message",
             )
-        elif last is None and known and record < max(known):
+        elif last is None and known and record < max(known) and not amendment:
             word, why = "contradiction", f"{max(known)}, a later record, came before this"
         elif self._keys.get(room, checkpoint.key) != checkpoint.key:
             word, why = "new key", f"it signs with {checkpoint.key}, and before with {self._keys[room]}"

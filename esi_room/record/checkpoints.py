@@ -1,13 +1,16 @@
-"""Signed checkpoints: the room's word, once a minute and at every seal, of how far its record reached.
+"""Signed checkpoints: the room's word, once a minute and at every seal, of how far its record reached; and of each
+amendment.
 
 Rules:
 - The journal knows nothing of them. They follow its committed head, and nothing waits for them.
 - A checkpoint is encoded once, and never again: the octets signed are those on disk and those on MQTT.
 - The COMMIT POINT is `append_durably` in `_append`. Below it the checkpoint is durable, and only then published. If the
   disk does not take it the file is cut back; a later one says as much and more.
-- They come in order: the last one of a record, of its seal, before any of a later record. What a crash left unsigned is
-  signed at the next start through the same code. What is signed once is never signed again, altered or not: the daemon
-  does not look back behind the last record that has a checkpoint.
+- They come in order: that of a record's seal before any of a later record. What a crash left unsigned is signed at the
+  next start through the same code. What is signed once is never signed again, altered or not: the daemon does not look
+  back behind the last record that has a checkpoint.
+- An amendment is signed at once behind the line that announces it, and what is signed is what that line says of it:
+  whoever alters amendments gets no signature for it.
 - Nothing that fails here stops the room: it is one line in the log and a `problem` in `status` until it works again.
 """
 
@@ -26,9 +29,11 @@ from msgspec import Struct
 
 from esi_room.clock import NS, Clock, rfc3339
 from esi_room.errors import RecordError, SigningError
+from esi_room.events import Event, RecordAmended
+from esi_room.record.amendments import Announced, announcements
 from esi_room.record.disk import Disk
 from esi_room.record.entry import VERSION, Cursor, sha256
-from esi_room.record.journal import Journal
+from esi_room.record.journal import Journal, Receipt
 from esi_room.record.keys import Keys
 from esi_room.record.reader import directory, journal_path, last_line, records
 from esi_room.record.thread import DiskThread
@@ -44,7 +49,7 @@ log = structlog.get_logger()
 
 class Signed(NamedTuple):
     """A checkpoint that is durable. `octets`: its line, newline included; `public`: the key that it is to be checked
-    with."""
+    with; `amendment`: it is of a line behind the seal."""
 
     octets: bytes
     record: str
@@ -53,6 +58,7 @@ class Signed(NamedTuple):
     time: str
     key: str
     public: bytes
+    amendment: bool = False
 
 
 class _Statement(Struct, frozen=True, kw_only=True):
@@ -84,6 +90,22 @@ class Checkpoints:
                 end_bytes = file.seek(0, io.SEEK_END)
             self._sign(record, end_bytes, wall_ns, only_seal=True)
         return self._sign(head.record, head.offset, wall_ns)
+
+    def sign_amendment(self, said: RecordAmended, wall_ns: int) -> Signed | None:
+        """Sign the line that a committed announcement names; None if it is signed, or its record is gone."""
+        try:
+            with journal_path(self._root, said.record).open("rb") as file:
+                opened = msgspec.json.decode(file.readline(), type=_Opened)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        made = self._append(opened.data.room, said.record, said.seq, said.sha256, rfc3339(wall_ns))
+        return None if made is None else made._replace(amendment=True)
+
+    def left(self) -> list[Announced]:
+        """Amendments that a crash may have left unsigned: those that were announced when this was signed last."""
+        ids = records(self._root)
+        signed = [n for n, record in enumerate(ids) if (directory(self._root, record) / CHECKPOINTS).exists()]
+        return list(announcements(self._root, ids[signed[-2:][0] if signed else 0 :]))
 
     def begin(self) -> bool:
         """Make a key if this is the room's first start: it has none and nothing is signed; whether one was made."""
@@ -165,11 +187,13 @@ class Checkpointer:
         self._journal, self._clock, self._publish, self._tell = journal, clock, publish, tell
         self._checkpoints = Checkpoints(journal.root, disk or Disk())
         self._thread = DiskThread()
-        self._made: Signed | None = None
+        self._made: list[Signed] = []
         self._head = Cursor("", 0, 0)  # what was tried last
+        self._amended: list[Announced] = []  # and not signed yet
         self._signed_ns = 0
         self._problem: str | None = None
         self._begun = False
+        journal.at_append(self._appended)
 
     async def run(self) -> None:
         """For ever."""
@@ -197,28 +221,41 @@ class Checkpointer:
         rest_s = EVERY_S - (self._clock.now().mono_ns - self._signed_ns) / NS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, rest_s)):
-                while head.record == self._head.record:
+                while head.record == self._head.record and not self._announced(head):
                     head = await self._journal.beyond(head)
+
+    def _appended(self, event: Event, receipt: Receipt) -> None:
+        if isinstance(event.data, RecordAmended):
+            self._amended.append(Announced(receipt.record, receipt.seq, event.data))
+
+    def _announced(self, head: Cursor) -> list[Announced]:
+        return [each for each in self._amended if (each.record, each.seq) < (head.record, head.seq)]
 
     async def _signed(self) -> bool:
         head = self._journal.committed
-        if not await self._tried(self._sign, head):
+        amended = self._announced(head)
+        if not await self._tried(self._sign, head, amended):
             return False
         self._head, self._signed_ns = head, self._clock.now().mono_ns
-        if self._made is not None:
-            self._publish(self._made)
+        self._amended = [each for each in self._amended if each not in amended]
+        for made in self._made:
+            self._publish(made)
         return True
 
     def _begin(self) -> None:
         if self._checkpoints.begin():
             key = self._checkpoints.keys.current()
             log.info("signing_key_made", key=key.id, folder=str(self._checkpoints.keys.folder))
+        self._amended = [*self._checkpoints.left(), *self._amended]
 
-    def _sign(self, head: Cursor) -> None:
-        self._made = None
-        self._made = self._checkpoints.sign_up_to(head, self._clock.now().wall_ns)
+    def _sign(self, head: Cursor, amended: list[Announced]) -> None:
+        self._made = []
+        now_ns = self._clock.now().wall_ns
+        made = [self._checkpoints.sign_up_to(head, now_ns)]
+        made += [self._checkpoints.sign_amendment(each.said, now_ns) for each in amended]
+        self._made = [each for each in made if each is not None]
 
-    async def _tried(self, function: Callable[..., None], *arguments: Cursor) -> bool:
+    async def _tried(self, function: Callable[..., None], *arguments: object) -> bool:
         try:
             await self._thread.run(function, *arguments)
         except SigningError as error:

@@ -17,9 +17,9 @@ What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of
 7. The lines of `amendments.jsonl` (what was said of a record after it was sealed) go on from the seal in the same
    way: `seq` counts on, the first `prev` is the hash of the sealed line. Every `record.amended` in a later record of
    the room names one of these lines and its SHA-256, so that those at the end were not cut off or altered either.
-8. The journal still holds every line that a signed checkpoint names (`checkpoints.jsonl`; `verify_checkpoints.py` says
-   what one is), so that neither lines at its end were cut off nor the last ones altered. A sealed record's last
-   checkpoint is of its seal.
+8. The journal, and behind its seal `amendments.jsonl`, still hold every line that a signed checkpoint names
+   (`checkpoints.jsonl`; `verify_checkpoints.py` says what one is), so that neither lines at their ends were cut off nor
+   the last ones altered. The seal has a checkpoint.
 9. The same for every checkpoint that a witness kept.
 
 What cannot be seen here: what was altered or cut off behind the last checkpoint of the room's newest record (a minute's
@@ -124,13 +124,14 @@ def verify_record(
         return report  # what follows a broken line says nothing any more
     if not report.sealed and not may_be_open:
         report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
-    _verify_signed(directory, claims.heads, signed, signing, report)
+    late, chained = _verify_amendments(directory, None if elsewhere is None else elsewhere.announced, report, progress)
+    heads = claims.heads | dict(enumerate(late, report.lines))
+    _verify_signed(directory, heads, signed, signing, report, amendments_hold=chained)
     gone = {} if elsewhere is None else elsewhere.gone
     _verify_wire(directory, claims.wire, gone, report, progress)
     _verify_frames(directory, claims.images, gone, report, progress)
     _verify_private(directory, claims.private, elsewhere, report)
     _say_gone(directory, gone, report)
-    _verify_amendments(directory, None if elsewhere is None else elsewhere.announced, report, progress)
     return report
 
 
@@ -208,19 +209,26 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
             claims.private.setdefault(f"{data['sha256']}.mpps", (data["sha256"], number))
 
 
-def _verify_signed(directory: Path, heads: dict[int, str], signed: Found, signing: Signing, report: Report) -> None:
-    """What the checkpoints say of a journal that holds as a chain."""
-    journal, of_room = directory / "journal.jsonl", signed.checkpoints
-    problem = signed.problem or compare(journal, report.room, report.lines, heads, of_room)
+def _verify_signed(
+    directory: Path, heads: dict[int, str], signed: Found, signing: Signing, report: Report, *, amendments_hold: bool
+) -> None:
+    """What the checkpoints say of a journal that holds as a chain, and of its amendments as far as they do."""
+    of_room, last = signed.checkpoints, len(heads) and max(heads)
+    known = [each for each in of_room if amendments_hold or each.seq < report.lines]
+    witnessed = [each for each in signing.witnessed if amendments_hold or each.seq < report.lines]
+    problem = signed.problem or compare(directory, report, heads, known)
     if problem is None and report.sealed:
         problem = unsigned_seal(directory, report.lines, of_room, signed_after=signing.signed_after)
     if problem is None:
-        report.checkpoints, report.signed_lines = len(of_room), of_room[-1].seq + 1 if of_room else 0
+        ends = [min(each.seq + 1, report.lines) for each in of_room]
+        report.checkpoints, report.signed_lines = len(of_room), ends[-1] if ends else 0
         if signing.keys and not of_room:
             report.notes.append("nothing of it is signed, though the room has a key: its end is not held by anything")
+        elif signing.keys and report.amendments and of_room[-1].seq < last:
+            report.notes.append(f"its amendments are not signed from seq {max(of_room[-1].seq + 1, report.lines)} on")
     report.notes += signed.notes
-    witnessed = compare(journal, report.room, report.lines, heads, signing.witnessed)
-    report.problems += [each for each in (problem, witnessed) if each is not None]
+    problems = (problem, compare(directory, report, heads, witnessed))
+    report.problems += [each for each in problems if each is not None]
 
 
 def _verify_wire(
@@ -317,15 +325,18 @@ def _say_gone(directory: Path, gone: dict[str, str], report: Report) -> None:
         report.notes.append(f"{', '.join([*identity, files])}: {words}")
 
 
-def _verify_amendments(directory: Path, announced: list[Announced] | None, report: Report, progress: Progress) -> None:
+def _verify_amendments(
+    directory: Path, announced: list[Announced] | None, report: Report, progress: Progress
+) -> tuple[list[str], bool]:
+    """The hash of each of their lines as far as they are a chain, and whether they are one to their end."""
     path = directory / "amendments.jsonl"
     if path.is_symlink() or (path.exists() and not (path.is_file() and report.sealed)):
         report.problems.append(Problem(path, None, "there is no seal that amendments could follow, or this is no file"))
-        return
+        return [], False
     hashes, problem = _amendment_hashes(path, report, progress) if path.exists() else ([], None)
     if problem is not None:
         report.problems.append(problem)
-        return
+        return hashes, False
     for each in announced or []:
         number = each.seq - report.lines + 1
         found = hashes[number - 1] if 1 <= number <= len(hashes) else None
@@ -337,6 +348,7 @@ def _verify_amendments(directory: Path, announced: list[Announced] | None, repor
         report.notes.append("whether amendments were altered or cut off at their end was not checked")
     elif len(hashes) > max((each.seq - report.lines + 1 for each in announced or []), default=0):
         report.notes.append("amendments.jsonl ends with lines that no later entry names: not acknowledged")
+    return hashes, True
 
 
 def _amendment_hashes(path: Path, report: Report, progress: Progress) -> tuple[list[str], Problem | None]:

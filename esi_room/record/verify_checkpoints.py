@@ -6,12 +6,13 @@ A checkpoint is a line of `checkpoints.jsonl`, and its keys stand in this order:
     {"v":1,"room":…,"record":…,"n":…,"seq":…,"sha256":…,"time":…,"key":…,"signature":…}
 
     n          0, 1, 2 … in its file: none can be taken out of the middle
-    seq        a line of the journal, `sha256` the SHA-256 of its octets, newline included. As every line names the one
-               before it, this speaks of all lines up to there
+    seq        a line of the journal or, behind its seal, of the amendments; `sha256` the SHA-256 of its octets, newline
+               included. As every line names the one before it, this speaks of all lines up to there
     key        the first 16 hex digits of the SHA-256 of the public key's 32 octets: `keys/<key>.pem` of the room
     signature  Ed25519 (RFC 8032), in hex, of the octets of this line before `,"signature":`
 
-The room signs in order: a record's last checkpoint, which is of its seal, comes before any of a later record.
+The room signs in order: the checkpoint of a record's seal comes before any of a later record. Those of its amendments
+come when these are made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from esi_room.record.verify_lines import Problem, lines, unfinished
 
@@ -201,30 +203,43 @@ def _backwards(checkpoints: list[Checkpoint]) -> list[str]:
     ]
 
 
+class Chain(Protocol):
+    """A journal that is a whole chain: the room that it says it is of, its lines, and whether the last one seals it."""
+
+    room: str | None
+    lines: int
+    sealed: bool
+
+
 def compare(
-    journal: Path, room: str | None, lines: int, heads: dict[int, str], checkpoints: Iterable[Checkpoint]
+    directory: Path, journal: Chain, heads: dict[int, str], checkpoints: Iterable[Checkpoint]
 ) -> Problem | None:
-    """Does a journal that is a whole chain of so many `lines` still hold what these say? `heads`: SHA-256 by `seq`."""
+    """Does the record in `directory` still hold what these say? `heads`: SHA-256 by `seq`, amendments included."""
     for each in checkpoints:
-        if each.room != room:
-            return Problem(each.file, each.line, "a checkpoint of another room", str(room)[:64], each.room)
+        if each.room != journal.room:
+            return Problem(each.file, each.line, "a checkpoint of another room", str(journal.room)[:64], each.room)
+        late = journal.sealed and each.seq >= journal.lines
+        path = directory / ("amendments.jsonl" if late else "journal.jsonl")
+        number = each.seq + 1 - (journal.lines if late else 0)
         found = heads.get(each.seq)
         if found is None:
-            what = f"lines were cut off behind this one: {each.file}:{each.line} names line {each.seq + 1}"
-            return Problem(journal, lines, what, f"at least {each.seq + 1} lines", f"{lines}")
+            left = sum(seq >= journal.lines for seq in heads) if late else journal.lines
+            what = f"lines were cut off behind this one: {each.file}:{each.line} names line {number}"
+            return Problem(path, left or None, what, f"at least {number} lines", f"{left}")
         if found != each.sha256:
             what = f"this line or one before it was altered since {each.file}:{each.line} named it"
-            return Problem(journal, each.seq + 1, what, each.sha256, found)
+            return Problem(path, number, what, each.sha256, found)
     return None
 
 
 def unsigned_seal(directory: Path, lines: int, checkpoints: list[Checkpoint], *, signed_after: bool) -> Problem | None:
-    """A sealed record of so many lines whose last checkpoint is missing although the room went on signing."""
-    if not signed_after or (checkpoints and checkpoints[-1].seq == lines - 1):
+    """A sealed record of so many lines whose seal has no checkpoint although the room went on signing."""
+    before = [each for each in checkpoints if each.seq < lines]
+    if not signed_after or (before and before[-1].seq == lines - 1):
         return None
-    found = f"seq {checkpoints[-1].seq}" if checkpoints else "none"
+    found = f"seq {before[-1].seq}" if before else "none"
     what = "the last checkpoint, that of the seal, is missing, and a later record of the room has one"
-    return Problem(directory / CHECKPOINTS, len(checkpoints) or None, what, f"seq {lines - 1}", found)
+    return Problem(directory / CHECKPOINTS, len(before) or None, what, f"seq {lines - 1}", found)
 
 
 def read_witnessed(path: Path) -> Found:

@@ -11,6 +11,7 @@ import pytest
 from outputs_rig import CLOCK, pulse, running, settings, subscribed, until
 
 from esi_room.clock import ManualClock
+from esi_room.events import RecordAmended
 from esi_room.outputs.publisher import Publisher
 from esi_room.outputs.snapshots import AsOf, CheckpointState
 from esi_room.outputs.witness import Witness
@@ -102,6 +103,17 @@ async def test_what_is_forged_is_refused_and_not_kept(sign, file, witness):
         judged = witness.take(topic, wrong)
         assert (judged.word, bool(judged.why)) == ("refused", True)
     assert not file.exists()
+
+
+async def test_an_amendment_of_an_old_record_is_kept_and_contradicts_nothing(journal, sign, witness):
+    """Also where the witness began later than that record."""
+    old = journal.record
+    await journal.switch("procedure", "a case")
+    assert witness.take(TOPIC, sign()).word == "kept"
+    announced = RecordAmended(record=old, seq=9, type="clinical.note", sha256="0" * 64)
+    late = said(Checkpoints(journal.root, Disk()).sign_amendment(announced, CLOCK.now().wall_ns))
+    assert witness.take("esi/esi-1/state/amendment", late).word == "kept"
+    assert witness.take("esi/esi-1/state/amendment", late).word == "known"
 
 
 async def test_a_rotated_key_is_kept_and_said(journal, sign, witness):
