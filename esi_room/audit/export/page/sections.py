@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-import msgspec
-
 from esi_room.audit.export.case import Case, Said
+from esi_room.audit.export.page.corrected import Corrected, corrections
 from esi_room.audit.export.page.markup import Html, element, joined, jpeg_uri, moment, table
 from esi_room.audit.export.page.pictures import Thumbnail
 from esi_room.audit.export.page.series import Curves
+from esi_room.audit.export.page.words import actor, counts_now, fields, form_name, words
 from esi_room.clock import parse_rfc3339
 from esi_room.events import AlertRaised, CarmDose, CarmImage, Clinical, DeviceGap
-from esi_room.events.clinical import Correction
 
 
 def verdict(case: Case) -> Html:
@@ -24,9 +23,9 @@ def verdict(case: Case) -> Html:
     if case.unreadable:
         notes.append(element("li", f"{case.unreadable} lines of the journal cannot be read and are not here"))
     if case.broken is not None:
-        words = "BROKEN: this record does not verify. What follows may have been altered."
+        what = "BROKEN: this record does not verify. What follows may have been altered."
         where = [element("li", each) for each in case.broken.split("; ")]
-        return element("div", element("b", words), element("ul", *where, *notes), class_="verdict broken")
+        return element("div", element("b", what), element("ul", *where, *notes), class_="verdict broken")
     state = "sealed" if report.sealed else "still open"
     what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments, {state}; "
     what += "nothing was altered, removed or inserted."
@@ -79,27 +78,17 @@ def sections(case: Case, curves: Curves, pictures: dict[str, Thumbnail]) -> Iter
 
 def _corrections(case: Case) -> Html:
     return table(
-        ("Time", "Entry", "By", "Was", "Is now", "Why"),
-        ((*row,) for seq, by in case.corrections.items() for row in _corrected(case, seq, by)),
+        ("Time", "Entry", "By", "Was", "Is now", "Why"), (_correction(case, each) for each in corrections(case))
     )
 
 
-def _corrected(case: Case, seq: int, by: tuple[Said, ...]) -> Iterator[tuple[object, ...]]:
-    """One row a correction; where one followed another, what was corrected is what the one before had said."""
-    said = next((each for each in case.events if each.entry.seq == seq and each.place != "late"), None)
-    values = _fields(said.data) if said is not None else {}
-    name = f"#{seq}" if said is None else f"#{seq} {_name(said)}"
-    for each in by:
-        correction = each.data
-        if not isinstance(correction, Correction):
-            continue
-        before = {key: values.get(key) for key in correction.fields} if not correction.withdrawn else values
-        words = "withdrawn: it should not have been said" if correction.withdrawn else _words(correction.fields)
-        now = element("ins", words)
-        late = element("span", " (after the seal)", class_="why") if each.place == "amendment" else ""
-        time = joined([moment(each.entry.time, case.zone, day=each.place == "amendment"), late])
-        yield time, name, correction.actor, element("del", _words(before)), now, correction.reason
-        values |= correction.fields
+def _correction(case: Case, each: Corrected) -> tuple[object, ...]:
+    """A row."""
+    after_seal = each.by.place == "amendment"
+    late = element("span", " (after the seal)", class_="why") if after_seal else ""
+    time = joined([moment(each.by.entry.time, case.zone, day=after_seal), late])
+    was, now = element("del", each.was), element("ins", each.now)
+    return time, each.name, each.correction.actor, was, now, each.correction.reason
 
 
 def _amendments(case: Case) -> Html:
@@ -108,8 +97,8 @@ def _amendments(case: Case) -> Html:
         (
             moment(each.entry.time, case.zone, day=True),
             f"#{each.entry.seq}",
-            _name(each),
-            _actor(each),
+            form_name(each),
+            actor(each),
             _says(case, each),
         )
         for each in made
@@ -172,7 +161,7 @@ def _dose(case: Case) -> Html:
     rows: list[tuple[object, ...]] = []
     if case.facts.dose is not None:
         total = case.facts.dose.data.total
-        rows.append(("total of the record", *_doses(total), total.irradiation_events, _words(total.provenance)))
+        rows.append(("total of the record", *_doses(total), total.irradiation_events, words(total.provenance)))
     for said in case.late:
         if isinstance(said.data, CarmDose):
             where = f"late, into {said.entry.record} #{said.entry.seq}"
@@ -238,8 +227,11 @@ def _forms(case: Case) -> Html:
     rows = [
         element(
             "tr",
-            *(element("td", each) for each in (moment(said.entry.time, case.zone), f"#{said.entry.seq}", _name(said))),
-            *(element("td", each) for each in (_actor(said), _says(case, said))),
+            *(
+                element("td", each)
+                for each in (moment(said.entry.time, case.zone), f"#{said.entry.seq}", form_name(said))
+            ),
+            *(element("td", each) for each in (actor(said), _says(case, said))),
             id=f"entry-{said.entry.seq}",
         )
         for said in forms
@@ -252,36 +244,8 @@ def _forms(case: Case) -> Html:
 
 def _says(case: Case, said: Said) -> Html:
     """What a form says; if it was corrected, struck out, and what counts."""
-    was = _words(_fields(said.data))
-    if said.entry.seq not in case.corrections:
+    was, now = words(fields(said.data)), counts_now(case, said)
+    if now is None:
         return joined([was])
-    fact = case.facts.form(said.entry.seq)
-    now = "withdrawn" if fact is None else _words(_fields(fact.data))
     by = ", ".join(f"#{each.entry.seq}" for each in case.corrections[said.entry.seq])
     return joined([element("del", was), " ", element("ins", now), element("span", f" corrected by {by}", class_="why")])
-
-
-def _name(said: Said) -> str:
-    return said.entry.type.rpartition(".")[2].replace("_", " ")
-
-
-def _actor(said: Said) -> str:
-    return said.data.actor if isinstance(said.data, Clinical) else ""
-
-
-def _fields(form: Any) -> dict[str, Any]:
-    fields = msgspec.to_builtins(form)
-    return {key: value for key, value in fields.items() if key not in ("actor", "code")}
-
-
-def _words(value: Any) -> str:
-    """Nested fields as a person reads them: `drug lidocaine, volume_ml 3`."""
-    if isinstance(value, dict):
-        return "; ".join(f"{key.replace('_', ' ')} {_words(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(f"({_words(each)})" if isinstance(each, dict) else _words(each) for each in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "not said"
-    return f"{value:g}" if isinstance(value, float) else str(value)
