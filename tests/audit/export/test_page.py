@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 from html.parser import HTMLParser
@@ -35,7 +37,7 @@ def section(page: str, title: str) -> str:
 
 
 class Checker(HTMLParser):
-    """Every tag that is opened is closed, in order; what is fetched."""
+    """Every tag that is opened is closed, in order; what is fetched; what scripts there are."""
 
     VOID = frozenset({"meta"})
 
@@ -43,10 +45,13 @@ class Checker(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: set[str] = set()
+        self.scripts: list[str] = []
         self.sources: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        if tag == "script":
+            self.scripts.append(str(dict(attrs).get("type")))
         self.sources |= {value or "" for key, value in attrs if key in ("src", "href", "srcset", "data")}
         if tag not in self.VOID:
             self.open.append(tag)
@@ -62,13 +67,36 @@ def test_it_is_whole_and_fetches_nothing(page):
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
-    assert not checker.tags & {"script", "link", "iframe", "object", "embed"}
+    assert not checker.tags & {"link", "iframe", "object", "embed"}
+    assert checker.scripts == ["application/json", "module"]
     assert all(source.startswith(("data:image/jpeg;", "#")) for source in checker.sources)
     assert "url(" not in page and "@import" not in page
 
 
+def test_it_allows_its_own_script_and_style_and_nothing_else(page):
+    policy = re.findall(r'Content-Security-Policy" content="(.*?)">', page)[0]
+    assert policy.startswith("default-src &#x27;none&#x27;; img-src data:; ") and "unsafe" not in policy
+    for tag in ("style", "script"):
+        (inside,) = re.findall(rf"<{tag}(?: type=.module.)?>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src &#x27;sha256-{digest}&#x27;" in policy
+
+
+def test_the_script_has_every_module_once():
+    from esi_room.audit.export import page
+
+    joined = page.script()
+    assert not re.search(r"^(import|export) ", joined, re.MULTILINE)
+    folder = Path(page.__file__).parent / "script"
+    for path in folder.glob("*.js"):
+        for name in re.findall(r"^export (?:class|const|function) (\w+)", path.read_text("utf-8"), re.MULTILINE):
+            assert len(re.findall(rf"^(?:class|const|function) {name}\b", joined, re.MULTILINE)) == 1, path.name
+
+
 def test_what_the_staff_wrote_is_text(page):
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; so on" in page
+    assert "\\u003cscript\\u003ealert('x')\\u003c/script\\u003e \\u0026 so on" in page
+    assert "<script>alert" not in page
 
 
 def test_it_says_that_it_verifies(page):
@@ -143,13 +171,13 @@ def test_a_short_dip_stays_in_a_long_record():
 def test_words_beside_a_bar_stay_in_the_drawing(at_s):
     from zoneinfo import ZoneInfo
 
+    from esi_room.audit.export.page import bars
     from esi_room.audit.export.page.axis import LEFT, WIDTH
-    from esi_room.audit.export.page.lanes import _LETTER_PX, _bar
 
     axis = Axis(0, 1000 * NS, ZoneInfo("UTC"))
-    bar = _bar(axis, at_s * NS, (at_s + 1) * NS, 0, "w" * 300, "title", "alert")
+    bar = bars.bar(axis, at_s * NS, (at_s + 1) * NS, 0, "w" * 300, "title", "alert")
     place, words = re.findall(r"<text.*? x=\"([\d.]+)\".*?>(.*?)</text>", bar)[0]
-    length_px = len(words) * _LETTER_PX
+    length_px = len(words) * bars.LETTER_PX
     left = float(place) - (length_px if "text-anchor" in bar else 0)
     assert left >= LEFT and left + length_px <= WIDTH
     assert words.endswith("…")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from esi_room.audit.export.case import load
-from esi_room.audit.export.page.pictures import COARSE_PX, SIDE_PX, _side_px, thumbnails
+from esi_room.audit.export.page.pictures import COARSE_PX, FULL_PX, _side_px, thumbnails
 from esi_room.events import CarmImage
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -42,11 +42,11 @@ def part10(tmp_path: Path, burned_in: str | None) -> Path:
 @pytest.mark.parametrize(
     ("burned_in", "more", "side_px"),
     [
-        ("NO", {}, SIDE_PX),
+        ("NO", {}, FULL_PX),
         (None, {}, COARSE_PX),
         ("YES", {}, None),
         (None, {"sop_class_uid": SECONDARY_CAPTURE}, None),
-        ("NO", {"sop_class_uid": SECONDARY_CAPTURE}, SIDE_PX),
+        ("NO", {"sop_class_uid": SECONDARY_CAPTURE}, FULL_PX),
         ("NO", {"transfer_syntax_uid": "1.2.840.10008.1.2.1.99"}, None),
     ],
 )

@@ -7,64 +7,44 @@ from typing import NamedTuple
 
 from esi_room.audit.export.case import Case, Said
 from esi_room.audit.export.page.axis import LEFT, WIDTH, Axis, Lane
-from esi_room.audit.export.page.markup import Html, element, joined, jpeg_uri, local
+from esi_room.audit.export.page.bars import ROW_PX, bar
+from esi_room.audit.export.page.corrected import Corrected, corrections
+from esi_room.audit.export.page.markup import Html, element, joined
 from esi_room.audit.export.page.pictures import Thumbnail
-from esi_room.audit.export.page.series import Curves, Scale, line, scale
-from esi_room.clock import parse_rfc3339, rfc3339
-from esi_room.events import AlertCleared, AlertRaised, CarmDose, CarmImage, Clinical, Delivery, DeviceGap
+from esi_room.audit.export.page.series import Curves, Scale
+from esi_room.audit.export.page.trends import delivered, trends
+from esi_room.audit.export.page.words import form_name
+from esi_room.clock import parse_rfc3339
+from esi_room.events import (
+    AlertCleared,
+    AlertRaised,
+    CarmDose,
+    CarmImage,
+    Clinical,
+    ClockStep,
+    Delivery,
+    DeviceGap,
+    RecordRecovered,
+)
 from esi_room.events.clinical import Correction
 
-_TREND_PX = 58.0
-_ROW_PX = 16.0
-_THUMB_PX = 62.0
+_THUMB_PX = 46.0
 _THUMB_ROWS = 3
-_LETTER_PX = 5.9
-_TRENDS = (
-    ("SpO₂ %", ("spo2_pct",)),
-    ("Heart, pulse /min", ("heart_rate_bpm", "pulse_rate_bpm")),
-    ("Respiration /min", ("respiratory_rate_bpm",)),
-    ("EtCO₂ mmHg", ("etco2_mmhg",)),
-)
-_COLOURS = ("#1667b7", "#b3261e", "#2e7d32", "#7b4fa3")
-_SYSTOLIC, _DIASTOLIC = "nibp_systolic_mmhg", "nibp_diastolic_mmhg"
 
 
 def lanes(case: Case, axis: Axis, curves: Curves, pictures: dict[str, Thumbnail]) -> Iterator[Lane]:
     """From top to bottom; those with nothing to show are left out, but for the gaps and alerts: none is a statement."""
     yield _phases(case, axis)
-    for label, names in _TRENDS:
-        yield from _trend(axis, label, {key: points for key, points in curves.items() if key[0] in names})
-    yield from _pressures(axis, curves)
+    yield from trends(axis, curves)
     yield from _deliveries(case, axis)
+    yield from delivered(case, axis)
     yield from _images(case, axis, pictures)
     yield from _dose(case, axis)
     yield _alerts(case, axis)
     yield _gaps(case, axis)
+    yield _corrections(case, axis)
     yield _forms(case, axis)
     yield _legend()
-
-
-def _bar(axis: Axis, begin_ns: int, end_ns: int, y: float, words: str, title: str, kind: str) -> Html:
-    """A stretch of time, with words in it where they fit, else behind it, and in its title in any case."""
-    x, width = axis.span(begin_ns, end_ns)
-    inside = len(words) * _LETTER_PX < width
-    left_px, right_px = x - LEFT - 8, WIDTH - x - width - 8
-    at_end = not inside and len(words) * _LETTER_PX > right_px and left_px > right_px
-    place = {"x": x + 4} if inside else {"x": x - 4, "text_anchor": "end"} if at_end else {"x": x + width + 4}
-    words = words if inside else _cut(words, left_px if at_end else right_px)
-    moments = f"{local(begin_ns, axis.zone):%H:%M:%S} to {local(end_ns, axis.zone):%H:%M:%S}"
-    return element(
-        "g",
-        element("title", f"{title}\n{moments}\n{rfc3339(begin_ns)} to {rfc3339(end_ns)} (UTC)"),
-        element("rect", x=x, y=y, width=width, height=_ROW_PX - 2, class_=kind),
-        element("text", words, y=y + 11, class_="inside" if inside else "beside", **place),
-    )
-
-
-def _cut(words: str, room_px: float) -> str:
-    """As much as there is room for; the whole is in the title, and in the tables."""
-    letters = max(0, int(room_px / _LETTER_PX))
-    return words if len(words) <= letters else words[: max(0, letters - 1)] + "…"
 
 
 def _phases(case: Case, axis: Axis) -> Lane:
@@ -72,67 +52,8 @@ def _phases(case: Case, axis: Axis) -> Lane:
     for n, fact in enumerate(facts):
         end_ns = facts[n + 1].time_ns if n + 1 < len(facts) else axis.end_ns
         title = f"{fact.data.phase}, by {fact.data.origin}" + (f": {fact.data.reason}" if fact.data.reason else "")
-        bars.append(_bar(axis, fact.time_ns, end_ns, 0, fact.data.phase, title, f"phase p{n % 2}"))
-    return Lane("Phases", _ROW_PX, joined(bars))
-
-
-def _trend(axis: Axis, label: str, found: Curves) -> Iterator[Lane]:
-    values = [point.value for points in found.values() for point in points if point.value is not None]
-    if not values:
-        return
-    to = scale(values, _TREND_PX, at_most=100.0 if label.endswith("%") else None)
-    drawn = [line(axis, to, points, _COLOURS[n % 4]) for n, points in enumerate(found.values())]
-    several = len(found) > 1
-    keys = [
-        element("text", _named(key), x=0, y=28 + 13 * n, fill=_COLOURS[n % 4] if several else None, class_="note")
-        for n, key in enumerate(found)
-    ]
-    yield Lane(label, _TREND_PX, joined([*keys, _limits(to), *drawn]))
-
-
-def _named(key: tuple[str, str]) -> str:
-    name, source = key
-    return f"{name.split('_')[0]} {source}"
-
-
-def _limits(to: Scale) -> Html:
-    marks = ((to.high, 6.0), (to.low, to.height))
-    return joined(element("text", f"{value:.3g}", x=LEFT - 6, y=y, class_="limit") for value, y in marks)
-
-
-def _pressures(axis: Axis, curves: Curves) -> Iterator[Lane]:
-    """A cuff measures now and then: a bar from diastolic to systolic each, and no line between them."""
-    found = {
-        (source, point.wall_ns): [point.value]
-        for (name, source), points in curves.items()
-        for point in points
-        if name == _SYSTOLIC and point.value is not None
-    }
-    for (name, source), points in curves.items():
-        for point in points:
-            if name == _DIASTOLIC and point.value is not None and (source, point.wall_ns) in found:
-                found[source, point.wall_ns].append(point.value)
-    values = [value for pair in found.values() for value in pair if value is not None]
-    if values:
-        to = scale(values, _TREND_PX)
-        bars = [
-            _cuff(axis, to, wall_ns, max(known), min(known))
-            for (_, wall_ns), pair in found.items()
-            if (known := [value for value in pair if value is not None])
-        ]
-        yield Lane("Cuff mmHg", _TREND_PX, joined([_limits(to), *bars]))
-
-
-def _cuff(axis: Axis, to: Scale, wall_ns: int, high: float, low: float) -> Html:
-    x, words = axis.x(wall_ns), f"{high:g}/{low:g}"
-    fits = x + 4 + len(words) * _LETTER_PX < WIDTH
-    place = {"x": x + 4} if fits else {"x": x - 4, "text_anchor": "end"}
-    return element(
-        "g",
-        element("title", f"{words} mmHg\n{rfc3339(wall_ns)} (UTC)"),
-        element("line", x1=x, x2=x, y1=to.y(high), y2=to.y(low), class_="cuff"),
-        element("text", words, y=(to.y(high) + to.y(low)) / 2 + 3, class_="beside", **place),
-    )
+        bars.append(bar(axis, fact.time_ns, end_ns, 0, fact.data.phase, title, f"phase p{n % 2}"))
+    return Lane("Phases", ROW_PX, joined(bars))
 
 
 def _deliveries(case: Case, axis: Axis) -> Iterator[Lane]:
@@ -143,15 +64,15 @@ def _deliveries(case: Case, axis: Axis) -> Iterator[Lane]:
         words = f"{' + '.join(delivery.drugs) or 'drug not said'}, {volume}"
         title = f"delivery {delivery.number} by {delivery.origin}: {words}; ended by {delivery.ended_by}"
         begin_ns, end_ns = parse_rfc3339(delivery.started_at), parse_rfc3339(delivery.ended_at)
-        rows.append(_bar(axis, begin_ns, end_ns, n * _ROW_PX, words, title, "delivery"))
+        rows.append(bar(axis, begin_ns, end_ns, n * ROW_PX, words, title, "delivery"))
         rows += [_pause(axis, delivery, n, each.from_, each.to, each.reason) for each in delivery.interruptions]
     if rows:
-        yield Lane("Delivery", len(case.facts.deliveries) * _ROW_PX, joined(rows))
+        yield Lane("Delivery", len(case.facts.deliveries) * ROW_PX, joined(rows))
 
 
 def _pause(axis: Axis, delivery: Delivery, row: int, begin: str, end: str, reason: str) -> Html:
     title = f"delivery {delivery.number}: {reason}"
-    return _bar(axis, parse_rfc3339(begin), parse_rfc3339(end), row * _ROW_PX, "", title, "pause")
+    return bar(axis, parse_rfc3339(begin), parse_rfc3339(end), row * ROW_PX, "", title, "pause")
 
 
 def _images(case: Case, axis: Axis, pictures: dict[str, Thumbnail]) -> Iterator[Lane]:
@@ -183,10 +104,16 @@ def _picture(said: Said, number: int, pictures: dict[str, Thumbnail], x: float, 
     y, side = 8 + row * (_THUMB_PX + 3), _THUMB_PX
     if row < _THUMB_ROWS:
         mark.append(element("rect", x=left, y=y, width=side, height=side, class_="frame"))
-        if picture is not None and picture.jpeg is not None:
-            mark.append(element("image", href=jpeg_uri(picture.jpeg), x=left, y=y, width=side, height=side))
+        if picture is not None and picture.source is not None:
+            mark.append(element("image", href=picture.source, x=left, y=y, width=side, height=side))
         mark.append(element("text", str(number), x=left + 4, y=y + 12, class_="number"))
-    return element("a", *mark, href=f"#image-{number}")
+    return element("a", *mark, href=f"#image-{number}", data_t=_ms(_began_ns(said)))
+
+
+def _began_ns(said: Said) -> int:
+    """When the first frame of an image was taken."""
+    first_ms = said.data.first_frame_ms if isinstance(said.data, CarmImage) else None
+    return parse_rfc3339(said.entry.time) + round((first_ms or 0.0) * 1_000_000)
 
 
 def _dose(case: Case, axis: Axis) -> Iterator[Lane]:
@@ -210,13 +137,14 @@ def _dose(case: Case, axis: Axis) -> Iterator[Lane]:
 
 
 class _Stretch(NamedTuple):
-    """A stretch of time in a row of its kind: an alert, a gap."""
+    """A stretch of time in a row of its kind: an alert, a gap, a correction. `entry`: what it links to."""
 
     begin_ns: int
     end_ns: int
     words: str
     title: str
     kind: str
+    entry: int | None = None
 
 
 def _rows(axis: Axis, label: str, rows: dict[str, list[_Stretch]]) -> Lane:
@@ -227,8 +155,14 @@ def _rows(axis: Axis, label: str, rows: dict[str, list[_Stretch]]) -> Lane:
         times = f" ({len(stretches)} times)" if len(stretches) > 1 else ""
         for each in stretches:
             words = f"{each.words}{times}" if each is stretches[-1] else ""
-            drawn.append(_bar(axis, each.begin_ns, each.end_ns, n * _ROW_PX, words, each.title, each.kind))
-    return Lane(label, max(1, len(rows)) * _ROW_PX, joined(drawn) if drawn else none)
+            stretch = bar(axis, each.begin_ns, each.end_ns, n * ROW_PX, words, each.title, each.kind)
+            drawn.append(stretch if each.entry is None else _linked(stretch, each.entry, each.end_ns))
+    return Lane(label, max(1, len(rows)) * ROW_PX, joined(drawn) if drawn else none)
+
+
+def _linked(mark: Html, entry: int, wall_ns: int) -> Html:
+    """To the row of its entry; with the page's script, to its moment."""
+    return element("a", mark, href=f"#entry-{entry}", data_t=_ms(wall_ns))
 
 
 def _alerts(case: Case, axis: Axis) -> Lane:
@@ -249,37 +183,80 @@ def _alerts(case: Case, axis: Axis) -> Lane:
 
 
 def _gaps(case: Case, axis: Axis) -> Lane:
-    """One row a device."""
+    """Where a device was not heard, the room did not record, or its clock was set: nothing was filled in. One row a
+    device, and one for the room."""
     rows = dict[str, list[_Stretch]]()
     for said in case.events:
-        if isinstance(said.data, DeviceGap):
-            words = f"{said.entry.source}: {said.data.reason}"
-            stretch = _Stretch(parse_rfc3339(said.data.from_), parse_rfc3339(said.data.to), words, words, "gap")
+        gap = _missing(said) if said.place == "journal" else None
+        if gap is not None:
+            begin, end, words = gap
+            stretch = _Stretch(parse_rfc3339(begin), parse_rfc3339(end), words, words, "gap")
             rows.setdefault(said.entry.source, []).append(stretch)
     return _rows(axis, "Gaps", rows)
 
 
+def _missing(said: Said) -> tuple[str, str, str] | None:
+    """From, to, why."""
+    data, time = said.data, said.entry.time
+    if isinstance(data, DeviceGap):
+        return data.from_, data.to, f"{said.entry.source}: {data.reason}"
+    if isinstance(data, RecordRecovered):
+        return data.last_received or time, time, f"the room did not record: {data.reason}"
+    if isinstance(data, ClockStep):
+        return time, time, f"the room's clock was set by {data.step_s:+.6g} s"
+    return None
+
+
+def _corrections(case: Case, axis: Axis) -> Lane:
+    """From when it was said to when it was corrected; one row a form."""
+    rows, after = dict[str, list[_Stretch]](), 0
+    for each in corrections(case):
+        if each.by.place == "journal":
+            rows.setdefault(each.name, []).append(_correction(each))
+        else:
+            after += 1
+    lane = _rows(axis, "Corrections", rows)
+    return lane._replace(note=f"{after} after the seal", height=max(lane.height, 28)) if after else lane
+
+
+def _correction(each: Corrected) -> _Stretch:
+    time_ns = parse_rfc3339(each.by.entry.time)
+    begin_ns = time_ns if each.form is None else parse_rfc3339(each.form.entry.time)
+    words = f"{each.name}: was {each.was}; is now {each.now}"
+    title = f"{words}\nby {each.correction.actor}: {each.correction.reason}"
+    return _Stretch(min(begin_ns, time_ns), time_ns, words, title, "correction", each.seq)
+
+
 def _forms(case: Case, axis: Axis) -> Lane:
-    """A mark each; those that correct and those that were corrected stand out."""
+    """A mark each; those that correct are slanted, those that were corrected are hollow."""
     marks = list[Html]()
     for said in case.events:
         if not isinstance(said.data, Clinical) or said.place != "journal":
             continue
         corrects = isinstance(said.data, Correction)
         kind = "corrects" if corrects else "corrected" if said.entry.seq in case.corrections else "form"
-        x = axis.x(parse_rfc3339(said.entry.time))
-        title = element("title", f"{said.entry.type}, by {said.data.actor}\n{said.entry.time} (UTC)")
-        place = f"#entry-{said.data.seq if isinstance(said.data, Correction) else said.entry.seq}"
-        marks.append(element("a", title, element("rect", x=x - 2, y=1, width=4, height=13, class_=kind), href=place))
-    return Lane("Said by staff", _ROW_PX, joined(marks))
+        time_ns = parse_rfc3339(said.entry.time)
+        title = element("title", f"{form_name(said)}, by {said.data.actor}\n{said.entry.time} (UTC)")
+        entry = said.data.seq if isinstance(said.data, Correction) else said.entry.seq
+        marks.append(_linked(joined([title, _mark(axis.x(time_ns) - 2, kind)]), entry, time_ns))
+    return Lane("Said by staff", ROW_PX, joined(marks))
+
+
+def _mark(x: float, kind: str) -> Html:
+    """Told apart by form, too: in print there may be no colour."""
+    if kind == "bad":
+        return element("line", x1=x + 2, x2=x + 2, y1=3, y2=12, class_=kind)
+    if kind == "corrects":
+        return element("polygon", points=f"{x + 1:.1f},1 {x + 6:.1f},1 {x + 3:.1f},14 {x - 2:.1f},14", class_=kind)
+    return element("rect", x=x, y=1, width=4, height=13, class_=kind)
 
 
 _LEGEND = (
     ("form", "a form", 74),
-    ("corrected", "a form that was corrected", 168),
-    ("corrects", "its correction", 104),
-    ("bad", "a value that the device held bad", 202),
-    ("gap", "nothing was recorded of the device", 218),
+    ("corrected", "a form that was corrected", 178),
+    ("corrects", "its correction", 110),
+    ("bad", "a value that the device held bad", 212),
+    ("gap", "nothing was recorded of the device", 226),
 )
 
 
@@ -287,11 +264,12 @@ def _legend() -> Lane:
     """What the marks mean, and what a break in a line does."""
     marks, x = list[Html](), LEFT
     for kind, words, width in _LEGEND:
-        if kind == "bad":
-            marks.append(element("line", x1=x + 2, x2=x + 2, y1=3, y2=12, class_="bad"))
-        else:
-            marks.append(element("rect", x=x, y=1, width=4, height=13, class_=kind))
-        marks.append(element("text", words, x=x + 9, y=12, class_="note"))
+        marks += [_mark(x, kind), element("text", words, x=x + 9, y=12, class_="note")]
         x += width
-    words = "where a line breaks off, no good value was known"
-    return Lane("Marks", _ROW_PX, joined([*marks, element("text", words, x=x, y=12, class_="note")]))
+    words = "a line breaks off: no good value"
+    return Lane("Marks", ROW_PX, joined([*marks, element("text", words, x=x, y=12, class_="note")]))
+
+
+def _ms(wall_ns: int) -> int:
+    """As the page's script counts."""
+    return wall_ns // 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -63,11 +62,6 @@ def moment(when: int | str, zone: ZoneInfo, *, day: bool = False) -> Html:
 def seconds(wall_ns: int) -> float:
     """For arithmetic on the page."""
     return wall_ns / NS
-
-
-def jpeg_uri(octets: bytes) -> str:
-    """A picture inside the page."""
-    return f"data:image/jpeg;base64,{base64.b64encode(octets).decode()}"
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[object]], **attributes: object) -> Html:

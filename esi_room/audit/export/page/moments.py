@@ -4,8 +4,8 @@
 
 Rules:
 - Whole: from it alone the script says what was known at a moment, without a gap filled and nothing between two values.
-- `t`, `times`, `begin`, `end` are milliseconds from the record's first entry, by the room's clock; `times` are differences, each
-  from the one before: a long record has many.
+- `t`, `times`, `begin`, `end` are milliseconds from `origin`, the record's first entry, by the room's clock; `times`
+  are differences, each from the one before: a long record has many.
 - What a device said at once stands in one block: the times once, then a column a reading. `status`: from which row on
   it is what, where that is not `ok`.
 - How long a value may be taken for the present is what a display goes by (`outputs.acts`): `life`, and not beyond the
@@ -16,16 +16,17 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
-from esi_room.audit.export.case import Case
+from esi_room.audit.export.case import Case, Said
+from esi_room.audit.export.page.album import Album
 from esi_room.audit.export.page.axis import LEFT, RIGHT, WIDTH, Axis
 from esi_room.audit.export.page.corrected import corrections
 from esi_room.audit.export.page.markup import Html
-from esi_room.audit.export.page.words import actor, counts_now, fields, form_name, is_main, label, unit, words
+from esi_room.audit.export.page.measured import NS_PER_MS, Since, measured, steps
+from esi_room.audit.export.page.words import actor, counts_now, fields, form_name, words
 from esi_room.carm.time_axis.timeline import Timeline
-from esi_room.clock import parse_rfc3339
 from esi_room.events import (
     AlertAcknowledged,
     AlertCleared,
@@ -37,22 +38,16 @@ from esi_room.events import (
     DeviceGap,
     DeviceState,
     PumpAlarm,
-    PumpStatus,
-    Reading,
     RecordRecovered,
-    VitalsNumeric,
 )
-from esi_room.outputs.acts import STALE_AFTER_S
 
-_NS_PER_MS = 1_000_000
-_PUMP_FIELDS = ("state", "rate_ml_h", "delivered_ml", "target_ml", "pressure_mmhg", "drug")
 EVERYONE = "*"
 """Of `silent`: whoever it is."""
 
 
-def moments(case: Case, axis: Axis) -> dict[str, Any]:
+def moments(case: Case, axis: Axis, album: Album) -> dict[str, Any]:
     """As above."""
-    since = _Since(axis.begin_ns // _NS_PER_MS)
+    since = Since(axis.begin_ns // NS_PER_MS)
     images = case.images()
     return {
         "record": case.record,
@@ -61,9 +56,10 @@ def moments(case: Case, axis: Axis) -> dict[str, Any]:
         "end": since.ms(axis.end_ns),
         "axis": {"left": LEFT, "right": WIDTH - RIGHT, "width": WIDTH},
         "phases": _phases(case, since),
-        **_measured(case, since),
+        **measured(case, since),
         "silent": _silent(case, since),
-        "images": [_image(n, each.entry.seq, each.data, each.place) for n, each in enumerate(images, 1)],
+        "images": [_image(n, each, why) for n, (each, why) in enumerate(zip(images, album.reasons, strict=True), 1)],
+        "pictures": album.data,
         "frames": _frames(case, since),
         "dose": _dose(case, since),
         "deliveries": _deliveries(case, since),
@@ -81,95 +77,16 @@ def data_element(found: dict[str, Any]) -> Html:
     return Html(f'<script type="application/json" id="moments">{text}</script>')
 
 
-class _Since:
-    """Moments as milliseconds from the first one."""
-
-    def __init__(self, origin_ms: int) -> None:
-        self.origin_ms = origin_ms
-
-    def ms(self, when: int | str) -> int:
-        wall_ns = parse_rfc3339(when) if isinstance(when, str) else when
-        return wall_ns // _NS_PER_MS - self.origin_ms
-
-
-def _steps(times: Iterable[int]) -> list[int]:
-    """Each as its difference from the one before."""
-    found, before = list[int](), 0
-    for each in times:
-        found.append(each - before)
-        before = each
-    return found
-
-
-def _phases(case: Case, since: _Since) -> list[dict[str, Any]]:
+def _phases(case: Case, since: Since) -> list[dict[str, Any]]:
     return [
         {"t": since.ms(fact.time_ns), "phase": fact.data.phase, "by": fact.data.origin} for fact in case.facts.phases
     ]
 
 
-# --- monitors and pumps -----------------------------------------------------------------------------------
+# --- devices --------------------------------------------------------------------------------------------
 
 
-class _Block:
-    """The messages of one device that have the same readings. A column is a value and a status a row."""
-
-    def __init__(self, source: str, columns: list[dict[str, Any]]) -> None:
-        self.source, self.columns, self.rows = source, columns, list[tuple[int, tuple[Any, ...]]]()
-
-    def said(self) -> dict[str, Any]:
-        """In the order of time."""
-        self.rows.sort(key=lambda row: row[0])
-        columns = [
-            column | _column([row[1][n] for row in self.rows], status=self.source is not None)
-            for n, column in enumerate(self.columns)
-        ]
-        return {"source": self.source, "times": _steps(row[0] for row in self.rows), "columns": columns}
-
-
-def _column(cells: list[tuple[Any, str]], *, status: bool) -> dict[str, Any]:
-    changes, before = list[tuple[int, str]](), "ok"
-    for n, (_, now) in enumerate(cells):
-        if now != before:
-            changes.append((n, now))
-        before = now
-    found: dict[str, Any] = {"values": [value for value, _ in cells]}
-    return found | {"status": changes} if changes else found
-
-
-def _measured(case: Case, since: _Since) -> dict[str, Any]:
-    """On one way through the record: `vitals`, `pumps`."""
-    vitals, pumps = dict[Any, _Block](), dict[Any, _Block]()
-    for said in case.said():
-        data, source = said.data, said.entry.source
-        if isinstance(data, VitalsNumeric):
-            key = (source, data.stale_after_s, *((each.name, each.unit, each.stale_after_s) for each in data.readings))
-            block = vitals.get(key)
-            if block is None:
-                block = vitals[key] = _Block(source, [_reading(each, data.stale_after_s) for each in data.readings])
-            block.rows.append((since.ms(said.entry.time), tuple((each.value, each.status) for each in data.readings)))
-        elif isinstance(data, PumpStatus):
-            block = pumps.get((source, data.stale_after_s))
-            if block is None:
-                columns = [{"name": name, "life": _life_ms(data.stale_after_s)} for name in _PUMP_FIELDS]
-                block = pumps[source, data.stale_after_s] = _Block(source, columns)
-            block.rows.append((since.ms(said.entry.time), tuple((getattr(data, name), "ok") for name in _PUMP_FIELDS)))
-    return {
-        "vitals": [block.said() for block in vitals.values()],
-        "pumps": [block.said() for block in pumps.values()],
-    }
-
-
-def _reading(reading: Reading, stale_after_s: float | None) -> dict[str, Any]:
-    own_s = stale_after_s if reading.stale_after_s is None else reading.stale_after_s
-    head = {"name": reading.name, "label": label(reading.name), "unit": unit(reading.unit), "life": _life_ms(own_s)}
-    return head | ({"main": True} if is_main(reading.name) else {})
-
-
-def _life_ms(stale_after_s: float | None) -> int:
-    return round((STALE_AFTER_S if stale_after_s is None else stale_after_s) * 1000)
-
-
-def _silent(case: Case, since: _Since) -> dict[str, Any]:
+def _silent(case: Case, since: Since) -> dict[str, Any]:
     """By device: `lost`, when it was no longer heard; `gaps`, from when to when nothing is known, and why."""
     found: dict[str, Any] = {}
 
@@ -192,14 +109,17 @@ def _silent(case: Case, since: _Since) -> dict[str, Any]:
 # --- the C-arm --------------------------------------------------------------------------------------------
 
 
-def _image(number: int, seq: int, image: Any, place: str) -> dict[str, Any]:
+def _image(number: int, said: Said, why: str | None) -> dict[str, Any]:
+    """`reason`: why it has no picture."""
+    image = cast("CarmImage", said.data)
     angles = (image.primary_angle_deg, image.secondary_angle_deg)
-    found: dict[str, Any] = {"number": number, "seq": seq, "frames": image.frames or 1, "modality": image.modality}
+    found: dict[str, Any] = {"number": number, "sha256": image.sha256, "frames": image.frames or 1}
     found |= {} if None in angles else {"angles": angles}
-    return found | ({"late": True} if place == "late" else {})
+    found |= {} if why is None else {"reason": why}
+    return found | ({"late": True} if said.place == "late" else {})
 
 
-def _frames(case: Case, since: _Since) -> dict[str, Any]:
+def _frames(case: Case, since: Since) -> dict[str, Any]:
     """Every frame by the moment at which it began: the one that began last is on. `frame` null: one picture, of an
     object that does not tell when each of its frames was taken."""
     images = case.images()
@@ -207,13 +127,13 @@ def _frames(case: Case, since: _Since) -> dict[str, Any]:
     timeline = Timeline((each.entry, each.data) for each in images if isinstance(each.data, CarmImage))
     found = timeline.between(0, 1 << 63)
     return {
-        "times": _steps(since.ms(frame.wall_ns) for frame in found),
+        "times": steps(since.ms(frame.wall_ns) for frame in found),
         "image": [number[frame.entry.record, frame.entry.seq] for frame in found],
         "frame": [frame.number for frame in found],
     }
 
 
-def _dose(case: Case, since: _Since) -> list[dict[str, Any]]:
+def _dose(case: Case, since: Since) -> list[dict[str, Any]]:
     """The total as it was known from each moment on."""
     found = [
         {
@@ -231,7 +151,7 @@ def _dose(case: Case, since: _Since) -> list[dict[str, Any]]:
 # --- people and rules -------------------------------------------------------------------------------------
 
 
-def _deliveries(case: Case, since: _Since) -> list[dict[str, Any]]:
+def _deliveries(case: Case, since: Since) -> list[dict[str, Any]]:
     return [
         {
             "begin": since.ms(fact.data.started_at),
@@ -246,7 +166,7 @@ def _deliveries(case: Case, since: _Since) -> list[dict[str, Any]]:
     ]
 
 
-def _said(case: Case, since: _Since) -> Iterator[dict[str, Any]]:
+def _said(case: Case, since: Since) -> Iterator[dict[str, Any]]:
     """What the staff said; `now`: what counts instead, where that was corrected."""
     made = {each.by.entry.seq: each for each in corrections(case) if each.by.place == "journal"}
     for said in case.events:
@@ -262,7 +182,7 @@ def _said(case: Case, since: _Since) -> Iterator[dict[str, Any]]:
         yield found | {"says": words(fields(said.data))} | ({} if now is None else {"now": now})
 
 
-def _alerts(case: Case, since: _Since) -> list[dict[str, Any]]:
+def _alerts(case: Case, since: Since) -> list[dict[str, Any]]:
     """From when it was raised to when it was cleared; `acknowledged`: when, by whom, why."""
     found, active = list[dict[str, Any]](), dict[str, dict[str, Any]]()
     for said in case.events:
@@ -283,7 +203,7 @@ def _alerts(case: Case, since: _Since) -> list[dict[str, Any]]:
     return found
 
 
-def _alarms(case: Case, since: _Since) -> list[dict[str, Any]]:
+def _alarms(case: Case, since: Since) -> list[dict[str, Any]]:
     """What the devices signalled themselves: until they withdrew it, or their line was lost."""
     found, active = list[dict[str, Any]](), dict[tuple[str, str], dict[str, Any]]()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from esi_room.audit.export.case import Case, Said
 from esi_room.audit.export.page.corrected import Corrected, corrections
-from esi_room.audit.export.page.markup import Html, element, joined, jpeg_uri, moment, table
+from esi_room.audit.export.page.markup import Html, element, joined, moment, table
 from esi_room.audit.export.page.pictures import Thumbnail
 from esi_room.audit.export.page.series import Curves
 from esi_room.audit.export.page.words import actor, counts_now, fields, form_name, words
@@ -143,8 +143,8 @@ def _card(case: Case, number: int, said: Said, pictures: dict[str, Thumbnail]) -
     if not isinstance(image, CarmImage):
         return Html("")
     picture = pictures.get(image.sha256, Thumbnail(None, None))
-    if picture.jpeg is not None:
-        shown = element("img", src=jpeg_uri(picture.jpeg), alt=f"image {number}")
+    if picture.source is not None:
+        shown = element("img", src=picture.source, alt=f"image {number}", loading="lazy")
     else:
         shown = element("div", picture.reason or "no picture", class_="absent")
     frames = f", {image.frames} frames" if image.frames else ""

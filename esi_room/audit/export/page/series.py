@@ -9,9 +9,9 @@ from esi_room.audit.export.case import Case
 from esi_room.audit.export.page.axis import Axis
 from esi_room.audit.export.page.markup import Html, element, joined
 from esi_room.clock import NS, parse_rfc3339
-from esi_room.events import Reading, VitalsNumeric
+from esi_room.events import PumpStatus, Reading, VitalsNumeric
+from esi_room.outputs.acts import STALE_AFTER_S
 
-STALE_S = 15.0  # where a device does not say how long its values live
 _COLUMN_PX = 1.0
 
 
@@ -39,9 +39,22 @@ def curves(case: Case) -> Curves:
     return {key: sorted(points, key=lambda point: point.wall_ns) for key, points in sorted(found.items())}
 
 
+def volumes(case: Case) -> Curves:
+    """What each pump's counter said."""
+    found: Curves = {}
+    for said in case.events:
+        if isinstance(said.data, PumpStatus) and said.place == "journal":
+            own_s = said.data.stale_after_s
+            lives_ns = round((STALE_AFTER_S if own_s is None else own_s) * NS)
+            point = Point(parse_rfc3339(said.entry.time), said.data.delivered_ml, lives_ns)
+            found.setdefault(("delivered_ml", said.entry.source), []).append(point)
+    return {key: sorted(points, key=lambda point: point.wall_ns) for key, points in sorted(found.items())}
+
+
 def _point(wall_ns: int, reading: Reading, stale_after_s: float | None) -> Point:
     good = reading.value is not None and reading.status in ("ok", "questionable")
-    lives_s = reading.stale_after_s or stale_after_s or STALE_S
+    own_s = stale_after_s if reading.stale_after_s is None else reading.stale_after_s
+    lives_s = STALE_AFTER_S if own_s is None else own_s
     return Point(wall_ns, float(reading.value) if good and reading.value is not None else None, round(lives_s * NS))
 
 
