@@ -34,10 +34,12 @@ def note(
     outcome: Outcome = DONE,
     actor: str | None = None,
     reason: str | None = None,
+    erased: tuple[str, ...] = (),
     clock: Clock | None = None,
     disk: Disk | None = None,
 ) -> str | None:
     """Record that `what` was done with the record, or the data directory, that `at` is. Blocks for a moment.
+    `erased`: files that go now, as `esi_room.record.erasing` names them.
 
     None where that is recorded; else why it is not, for the user to read."""
     root, records = place(at)
@@ -54,6 +56,7 @@ def note(
         what=what[:MOST_WORDS],
         records=records,
         reason=None if reason is None else reason[:MOST_WORDS],
+        erased=erased,
     )
     try:
         spool.put(disk or Disk(), root, said, (clock or SystemClock()).now().wall_ns)

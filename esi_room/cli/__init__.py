@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "records": "List the records of a data directory.",
     "verify": "Verify a record, or every record of a data directory.",
     "replay": "Publish a record again as it was, or derive it again from the bytes on its wires.",
+    "identity": "Show, or lawfully erase, who the patient of a record was.",
     "keys": "Make, show and rotate the key that the room signs its checkpoints with.",
     "witness": "Keep rooms' signed checkpoints elsewhere, against somebody who rewrites a room's disk.",
     "export": "Take a record away, as files that other programs read.",

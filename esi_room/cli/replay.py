@@ -22,11 +22,12 @@ from esi_room.audit.replay.states import Message
 from esi_room.carm.picture.previewer import Previewer
 from esi_room.cli import deriving
 from esi_room.cli.bar import Bar
+from esi_room.cli.places import found
 from esi_room.config import RoomConfig, load
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.topics import LEVEL, Topics
 from esi_room.record import held
-from esi_room.record.reader import JOURNAL, directory
+from esi_room.record.reader import JOURNAL
 from esi_room.record.verify import Report
 from esi_room.room import broker_settings
 
@@ -110,16 +111,6 @@ def command(
     topics = Topics(f"{said.room}/replay/{name}")
     played = asyncio.run(_play(at, span, topics, broker(url, path), speed, images=images))
     click.echo(f"replayed {played.entries} entries and {played.others} states and images below {topics('')}")
-
-
-def found(record: str, configuration: Path) -> Path:
-    """The record's directory."""
-    at = Path(record)
-    if not (at / JOURNAL).is_file() and configuration.is_file() and at.name == record:
-        at = directory(load(configuration).room.data, record)
-    if not (at / JOURNAL).is_file():
-        raise click.UsageError(f"{record} is no record: there is no {at / JOURNAL}")
-    return at
 
 
 def verified(record: Path, *, even_if_broken: bool) -> Report:

@@ -95,7 +95,8 @@ def _line(report: Report) -> str:
 def _verdict(reports: list[Report], broken: int) -> str:
     if broken:
         return f"{broken} of {len(reports)} record(s) DO NOT HOLD."
-    return f"All {len(reports)} record(s) hold: nothing was altered, removed or inserted."
+    erased = ", but for what was erased and is said above" if any(report.erased for report in reports) else ""
+    return f"All {len(reports)} record(s) hold: nothing was altered, removed or inserted{erased}."
 
 
 def _remarks(reports: list[Report], witness: Path | None, witnessed: tuple[Checkpoint, ...]) -> Iterator[str]:
@@ -119,6 +120,7 @@ def _as_dict(report: Report) -> dict[str, object]:
         "amendments": report.amendments,
         "checkpoints": report.checkpoints,
         "signed_lines": report.signed_lines,
+        "erased": report.erased,
         "head": report.head,
         "opened": report.opened,
         "closed": report.closed,

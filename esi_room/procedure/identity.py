@@ -46,12 +46,17 @@ def digest(root: Path, record: str) -> str | None:
 
 def read(root: Path, record: str) -> Identity | None:
     """The patient; None where there is none, or no more."""
+    return read_file(path(root, record))
+
+
+def read_file(file: Path) -> Identity | None:
+    """The patient whom this `identity.json` names; None where it is not there, or is none."""
     try:
-        kept = msgspec.json.decode(path(root, record).read_bytes(), type=dict[str, str | None])
+        kept = msgspec.json.decode(file.read_bytes(), type=dict[str, str | None])
         kept.pop("salt", None)
         return msgspec.convert(kept, Identity)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError):
-        log.warning("identity_unreadable", record=record)
+        log.warning("identity_unreadable", file=str(file))
         return None

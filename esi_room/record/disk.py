@@ -4,11 +4,14 @@ or end the process in the middle of it."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+_ERASE_BYTES = 1 << 20  # of zeros at a time: an object may have gigabytes
 
 
 class Disk:
@@ -69,6 +72,33 @@ class Disk:
             os.close(descriptor)
         temporary.replace(path)
         self.sync_directory(path.parent)
+
+    def erase_file(self, path: Path) -> None:
+        """A file is no more: overwritten first, durably, then its name is taken away; a link's name alone. Missing is
+        well. Its name is not durably gone before `sync_directory`."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a pipe: nothing to overwrite
+                raise
+        else:
+            try:
+                self._overwrite(descriptor)
+            finally:
+                os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+    def _overwrite(self, descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # of another name, too: that one keeps its content
+            return
+        rest = found.st_size
+        while rest:
+            self.write(descriptor, bytes(min(rest, _ERASE_BYTES)))
+            rest -= min(rest, _ERASE_BYTES)
+        os.fsync(descriptor)
 
 
 def _fsync(path: Path, flags: int) -> None:

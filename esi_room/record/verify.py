@@ -71,6 +71,7 @@ class Report:
     checkpoints: int = 0
     signed_lines: int = 0
     head: str = ZEROS
+    erased: int = 0
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -312,16 +313,15 @@ def _verify_private(
 
 def _say_gone(directory: Path, gone: dict[str, str], report: Report) -> None:
     """What was erased, and when, by whom and why: a note for each time."""
-    by_words: dict[str, list[str]] = {}
+    report.erased, by_words = len(gone), dict[str, list[str]]()
     for name, words in gone.items():
         by_words.setdefault(words, []).append(name)
         if (directory / name).exists():
             report.notes.append(f"{name} is there, although it was {words}")
     for words, names in by_words.items():
         identity = ["the patient's identity"] if "private/identity.json" in names else []
-        files = (
-            f"{len(names)} file{'s' * (len(names) > 1)} of {', '.join(sorted({n.split('/')[0] + '/' for n in names}))}"
-        )
+        folders = sorted({name.partition("/")[0] + "/" for name in names})
+        files = f"{len(names)} file{'s' * (len(names) > 1)} of {', '.join(folders)}"
         report.notes.append(f"{', '.join([*identity, files])}: {words}")
 
 

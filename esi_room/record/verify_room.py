@@ -35,7 +35,7 @@ from esi_room.record.verify_lines import (
 )
 
 _ERASABLE = re.compile(
-    r"private/(identity\.json|[0-9a-f]{64}\.mpps)|frames/[0-9a-f]{64}\.dcm|wire/[A-Za-z0-9_-]{1,64}\.jsonl"
+    r"private/(identity\.json|[0-9a-f]{64}\.mpps)(\.new)?|frames/[0-9a-f]{64}\.dcm|wire/[A-Za-z0-9_-]{1,64}\.jsonl"
 )
 _RECORD_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
@@ -138,7 +138,7 @@ def _elsewhere(data: Path, records: list[str]) -> dict[str, Elsewhere]:
     which say so were not altered is verified with their own record."""
     found: dict[str, Elsewhere] = defaultdict(Elsewhere)
     for use in _waiting(data):
-        _erased(found, use, "waits in audit/ to be recorded")
+        _erased(found, use, "this waits in audit/ to be recorded")
     for record in records:
         path = data / "records" / record / "journal.jsonl"
         if not path.is_file() or path.is_symlink():
@@ -165,7 +165,7 @@ def _erased(found: dict[str, Elsewhere], use: dict[str, Any], where: str) -> Non
     for name in said["erased"] if isinstance(said.get("erased"), list) else ():
         record, _, rest = str(name).partition("/")
         if _RECORD_ID.fullmatch(record) and _ERASABLE.fullmatch(rest):
-            found[record].gone[rest] = f"erased {time[:19]}Z by {actor}, as {where} says: {reason}"
+            found[record].gone[rest] = f"erased {time[:19]}Z by {actor}: {reason} ({where})"
 
 
 def _waiting(data: Path) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@
 
 Rules:
 - It is written once. A crash behind the commit leaves the file; the next start finds its id in the record, and only
-  finishes what is left to do.
+  finishes what is left to do: what was to be erased is erased then.
 - A file that is no word of a use costs one entry (a security alert, PS3.15 A.5.3.11), and is taken away unread.
 - What cannot be taken away is not looked at again until the next start; the log says so once.
 """
@@ -25,7 +25,7 @@ from esi_room.clock import Clock, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AuditEvent, Event
 from esi_room.events.audit import MEANINGS, EventCode
-from esi_room.record import spool
+from esi_room.record import erasing, spool
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal
 from esi_room.record.reader import records
@@ -34,6 +34,7 @@ from esi_room.record.spool import Use
 LOOK_S = 1.0
 MOST_AT_ONCE = 100  # a spool that somebody filled is worked off by so many a look: nothing else waits for it
 ALERT: EventCode = "110113"
+ERASURE = ("110110", "D", 0)
 
 log = structlog.get_logger()
 
@@ -53,7 +54,9 @@ class Uses:
         self._journal, self._clock, self._disk = journal, clock, disk or Disk()
         self._folder = spool.folder(journal.root)
         self._began_ns = clock.now().wall_ns
-        self._stuck: set[str] = set()
+        self._stuck: set[str] = set()  # names of files that are no use, and do not go
+        self._written: set[str] = set()  # ids that are in the record, and their files are still there
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         """For ever."""
@@ -77,16 +80,27 @@ class Uses:
         found = await asyncio.to_thread(lambda: [self._read(name) for name in whole])
         known = await asyncio.to_thread(self._recorded, [each.use for each in found if each.use is not None])
         for each in found:
-            if each.use is None or each.use.said.id not in known:
+            if each.use is None or each.use.said.id not in known | self._written:
                 self._journal.append(self._event(each))
         await self._journal.settled()  # THE COMMIT POINT
+        self._written.update(each.use.said.id for each in found if each.use is not None)
         await asyncio.to_thread(self._finish, found)
 
     def _read(self, name: str) -> _Found:
         try:
-            return _Found(self._folder / name, spool.read(self._folder / name))
+            use = spool.read(self._folder / name)
+            self._check(use.said)
+            return _Found(self._folder / name, use)
         except (ValueError, OSError) as error:
             return _Found(self._folder / name, None, str(error))
+
+    def _check(self, said: AuditEvent) -> None:
+        """ValueError: it would erase what is not to be erased."""
+        if said.erased and (said.event, said.action, said.outcome) != ERASURE:
+            raise ValueError("files are erased by a deletion of a patient record alone")
+        for problem in (erasing.why_not(name, self._journal.record) for name in said.erased):
+            if problem is not None:
+                raise ValueError(problem)
 
     def _recorded(self, uses: list[Use]) -> set[str]:
         """Ids that the record has already. Only what is older than this process can be there: a crash left its file."""
@@ -118,11 +132,23 @@ class Uses:
         """In a thread: what is recorded need not stay in the spool."""
         for each in found:
             try:
+                if each.use is not None:
+                    erasing.erase(self._disk, self._journal.root, each.use.said.erased)
                 each.path.unlink(missing_ok=True)
             except OSError as error:
-                self._stuck.add(each.path.name)
-                log.warning("use_stays_in_spool", file=str(each.path), reason=error.strerror)
+                self._tell(each, error)
+            else:
+                self._written.discard(each.path.stem)
         self._disk.sync_directory(self._folder)
+
+    def _tell(self, found: _Found, error: OSError) -> None:
+        """It stays there. An erasure is tried again at every look."""
+        name = found.path.name
+        if name not in self._told:
+            log.warning("use_stays_in_spool", file=str(found.path), reason=error.strerror or str(error))
+        self._told.add(name)
+        if found.use is None or not found.use.said.erased:
+            self._stuck.add(name)
 
 
 def _open_since(root: Path, wall_ns: int) -> list[str]:
