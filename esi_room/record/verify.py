@@ -1,6 +1,7 @@
 """Verifying one record: its files, held to its own lines. `verify_lines.py` says what a line is,
-`verify_checkpoints.py` what a signature; `verify_room.py` holds the records of a room together. These four stand
-alone: they use the standard library and nothing else of this package.
+`verify_checkpoints.py` what a signature, `verify_clocks.py` when a clock ran backwards, `verify_amendments.py`
+what was said after the seal; `verify_room.py` holds the records of a room together. These six stand alone: they use
+the standard library and nothing else of this package.
 
 What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of this record):
 
@@ -20,7 +21,11 @@ What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of
 8. The journal, and behind its seal `amendments.jsonl`, still hold every line that a signed checkpoint names
    (`checkpoints.jsonl`; `verify_checkpoints.py` says what one is), so that neither lines at their ends were cut off nor
    the last ones altered. The seal has a checkpoint.
-9. The same for every checkpoint that a witness kept.
+9. The same for every checkpoint that a witness kept, and `checkpoints.jsonl` still has each of them.
+10. The room's clocks did not run backwards, or the record itself says so (`verify_clocks.py`).
+11. What a crash tore off and `record.recovered` names lies beside the journal with that SHA-256.
+
+Notes are of what a lawful erasure or a crash leaves, too: they break nothing. Files that no entry names are such.
 
 What cannot be seen here: what was altered or cut off behind the last checkpoint of the room's newest record (a minute's
 worth, as a rule), or together with it. And whoever can write the room's disk and read its private key can write all of
@@ -30,12 +35,31 @@ it anew, with signatures. Both are seen from what a witness kept elsewhere, and 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from esi_room.record.verify_checkpoints import Found, Signing, compare, read_checkpoints, unsigned_seal
+from esi_room.record.verify_amendments import (
+    AMENDMENTS,
+    Amended,
+    Announced,
+    kept_file,
+    missing,
+    read_amendments,
+    unannounced,
+)
+from esi_room.record.verify_checkpoints import (
+    CHECKPOINTS,
+    Found,
+    Signing,
+    compare,
+    read_checkpoints,
+    removed,
+    unsigned_seal,
+)
+from esi_room.record.verify_clocks import Clocks
 from esi_room.record.verify_lines import (
     HASH,
     JOURNAL_KEYS,
@@ -47,11 +71,15 @@ from esi_room.record.verify_lines import (
     last_head,
     lines,
     linked,
+    names,
+    opened,
     parsed,
     unfinished,
+    unreadable,
 )
 
-_DEVICE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+JOURNAL = "journal.jsonl"
+_PARTS = {JOURNAL, AMENDMENTS, CHECKPOINTS, "wire", "frames", "private"}
 
 
 @dataclass
@@ -71,23 +99,12 @@ class Report:
     checkpoints: int = 0
     signed_lines: int = 0
     head: str = ZEROS
-    erased: int = 0
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         return not self.problems
-
-
-@dataclass(frozen=True)
-class Announced:
-    """What a later entry of the room (`where`) says of one line of a record's amendments."""
-
-    seq: int
-    type: str
-    sha256: str
-    where: str
 
 
 @dataclass
@@ -115,53 +132,68 @@ def verify_record(
     None if that is not at hand."""
     report = Report(directory.name)
     signing = signing or Signing(None, False)
+    if not directory.is_dir() or directory.is_symlink():
+        report.problems.append(Problem(directory, None, "is no directory, and so no record"))
+        return report
     signed = read_checkpoints(directory, signing.keys)
     progress(signed.read_bytes)
-    wanted = {each.seq for each in (*signed.checkpoints, *signing.witnessed)}
+    claims = _Claims(wanted={each.seq for each in (*signed.checkpoints, *signing.witnessed)})
     if previous_head is None:
         report.notes.append("the chain to the record before it was not checked")
-    claims = _verify_journal(directory, previous_head, report, progress, wanted, being_written=being_written)
+    with _reading(directory / JOURNAL, report):
+        _verify_journal(directory, previous_head, report, claims, progress, being_written=being_written)
     if report.problems:
         return report  # what follows a broken line says nothing any more
     if not report.sealed and not may_be_open:
-        report.problems.append(Problem(directory / "journal.jsonl", report.lines, "ends without record.sealed"))
-    late, chained = _verify_amendments(directory, None if elsewhere is None else elsewhere.announced, report, progress)
-    heads = claims.heads | dict(enumerate(late, report.lines))
-    _verify_signed(directory, heads, signed, signing, report, amendments_hold=chained)
+        report.problems.append(Problem(directory / JOURNAL, report.lines, "ends without record.sealed"))
+    late = Amended(whole=False)
+    with _reading(directory / AMENDMENTS, report):
+        late = _verify_amendments(directory, elsewhere, report, claims, progress)
+    heads = claims.heads | dict(enumerate(late.hashes, report.lines))
+    _verify_signed(directory, heads, signed, signing, report, amendments_hold=late.whole)
     gone = {} if elsewhere is None else elsewhere.gone
     _verify_wire(directory, claims.wire, gone, report, progress)
-    _verify_frames(directory, claims.images, gone, report, progress)
-    _verify_private(directory, claims.private, elsewhere, report)
+    with _reading(directory / "frames", report):
+        _verify_frames(directory, claims.images, gone, report, progress)
+    with _reading(directory / "private", report):
+        _verify_private(directory, claims.private, elsewhere, report)
     _say_gone(directory, gone, report)
+    _verify_kept(directory, claims.kept, report)
     return report
+
+
+@contextmanager
+def _reading(path: Path, report: Report) -> Iterator[None]:
+    """What cannot be read is a problem like any other."""
+    try:
+        yield
+    except OSError as error:
+        report.problems.append(unreadable(path, error))
 
 
 @dataclass
 class _Claims:
-    """What the journal says of the other files."""
+    """What the lines say of the other files. `wanted`: `seq` of those that a checkpoint names, `heads`: their hash."""
 
+    wanted: set[int]
+    heads: dict[int, str] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)  # sha256 -> line
-    heads: dict[int, str] = field(default_factory=dict)  # seq -> sha256, of the lines that a checkpoint names
     wire: dict[str, Any] | None = None
-    private: dict[str, tuple[str, int]] = field(default_factory=dict)
+    private: dict[str, tuple[str, int]] = field(default_factory=dict)  # name -> sha256, line
+    kept: dict[str, str] = field(default_factory=dict)  # name -> sha256, of what a crash tore
 
 
 def _verify_journal(
     directory: Path,
     previous_head: str | None,
     report: Report,
+    claims: _Claims,
     progress: Progress,
-    wanted: set[int],
     *,
     being_written: bool,
-) -> _Claims:
-    claims = _Claims()
-    path = directory / "journal.jsonl"
-    if not path.is_file() or path.is_symlink():
-        report.problems.append(Problem(path, None, "there is no journal"))
-        return claims
-    head = previous_head
-    with path.open("rb") as file:
+) -> None:
+    path, head, clocks = directory / JOURNAL, previous_head, Clocks()
+    with opened(path) as file:
         for number, octets in enumerate(lines(file), 1):
             progress(len(octets))
             if being_written and not octets.endswith(b"\n"):
@@ -170,20 +202,21 @@ def _verify_journal(
             problem = problem or linked(path, number, entry, "seq", number - 1, head, report.record)
             if problem is None and report.sealed:
                 problem = Problem(path, number, "a line after record.sealed")
+            problem = problem or clocks.take(path, number, entry)
             if problem is not None:
                 report.problems.append(problem)
                 report.head = last_head(report.head, octets, file)
-                return claims
+                return
             _note(entry, number, report, claims)
             head = hashlib.sha256(octets).hexdigest()
             report.lines, report.head = number, head
-            if number - 1 in wanted:
+            if number - 1 in claims.wanted:
                 claims.heads[number - 1] = head
+    report.notes += clocks.notes()
     if report.lines == 0:
         report.problems.append(Problem(path, None, "the journal is empty"))
     elif report.sealed and claims.wire is None:
         report.problems.append(Problem(path, report.lines, "record.sealed does not name the wire files"))
-    return claims
 
 
 def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -> None:
@@ -191,14 +224,15 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
     report.closed = str(entry["time"])
     match entry["type"]:
         case "record.opened":
-            report.kind, report.opened = data.get("kind"), str(entry["time"])
-            report.room = data["room"] if isinstance(data.get("room"), str) else None
+            report.kind, report.room = _text(data, "kind"), _text(data, "room")
+            report.opened = report.closed
             if data.get("broken"):
                 report.notes.append(f"says of the record before it: {data['broken']}")
         case "record.recovered" if data.get("cut_bytes"):
             report.notes.append(
                 f"line {number}: {data['cut_bytes']} bytes of an unfinished write were cut at a restart"
             )
+            claims.kept |= kept_file(data)
         case "record.sealed":
             report.sealed = True
             claims.wire = data.get("wire") if isinstance(data.get("wire"), dict) else None
@@ -208,6 +242,10 @@ def _note(entry: dict[str, Any], number: int, report: Report, claims: _Claims) -
             claims.private["identity.json"] = (data["identity_sha256"], number)
         case "carm.mpps" if isinstance(data.get("sha256"), str) and HASH.fullmatch(data["sha256"]):
             claims.private.setdefault(f"{data['sha256']}.mpps", (data["sha256"], number))
+
+
+def _text(data: dict[str, Any], key: str) -> str | None:
+    return data[key] if isinstance(data.get(key), str) else None
 
 
 def _verify_signed(
@@ -228,35 +266,43 @@ def _verify_signed(
         elif signing.keys and report.amendments and of_room[-1].seq < last:
             report.notes.append(f"its amendments are not signed from seq {max(of_room[-1].seq + 1, report.lines)} on")
     report.notes += signed.notes
-    problems = (problem, compare(directory, report, heads, witnessed))
-    report.problems += [each for each in problems if each is not None]
+    rewritten = compare(directory, report, heads, witnessed)
+    lost = removed(directory, signed, signing.witnessed) if problem is None and rewritten is None else None
+    report.problems += [each for each in (problem, rewritten, lost) if each is not None]
 
 
 def _verify_wire(
     directory: Path, heads: dict[str, Any] | None, gone: dict[str, str], report: Report, progress: Progress
 ) -> None:
-    for path in sorted((directory / "wire").glob("*.jsonl")):
-        problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)
-        if problem is not None:
-            report.problems.append(problem)
+    folder, found = directory / "wire", list[str]()
+    with _reading(folder, report):
+        found = [name for name in names(folder) if name.endswith(".jsonl")]
+    for name in found:
+        path = folder / name
+        with _reading(path, report):
+            problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)
+            report.problems += [problem] if problem is not None else []
     for device in heads or {}:
-        path = directory / "wire" / f"{device}.jsonl"
-        if _DEVICE.fullmatch(device) is None or not (path.is_file() or f"wire/{path.name}" in gone):
+        if f"{device}.jsonl" not in found and f"wire/{device}.jsonl" not in gone:
+            path = folder / f"{device}.jsonl"
             report.problems.append(Problem(path, None, "the wire file that record.sealed names is missing"))
 
 
 def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progress) -> Problem | None:
     head, count = ZEROS, 0
-    with path.open("rb") as file:
+    with opened(path) as file:
         for octets in lines(file):
             progress(len(octets))
-            if not octets.endswith(b"\n") and not report.sealed:
+            if unfinished(octets) and not report.sealed:
                 report.notes.append(
                     f"wire/{path.name}: its last line is not finished (raw bytes above the commit point)"
                 )
                 break
             entry, problem = parsed(path, count + 1, octets, WIRE_KEYS)
             problem = problem or linked(path, count + 1, entry, "n", count, head, report.record)
+            if problem is None and entry["device"] != path.stem:
+                said = str(entry["device"])[:64]
+                problem = Problem(path, count + 1, "the line belongs to another device", path.stem, said)
             if problem is not None:
                 return problem
             head, count = hashlib.sha256(octets).hexdigest(), count + 1
@@ -274,22 +320,25 @@ def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progres
 def _verify_frames(
     directory: Path, images: dict[str, int], gone: dict[str, str], report: Report, progress: Progress
 ) -> None:
-    journal = directory / "journal.jsonl"
+    folder = directory / "frames"
+    present = set(names(folder))
     for digest, line in images.items():
         if HASH.fullmatch(digest) is None:
-            report.problems.append(Problem(journal, line, "the image's sha256 is not a SHA-256"))
+            report.problems.append(Problem(directory / JOURNAL, line, "the image's sha256 is not a SHA-256"))
             continue
-        path = directory / "frames" / f"{digest}.dcm"
-        if not path.is_file() or path.is_symlink():
-            if f"frames/{path.name}" not in gone:
-                report.problems.append(Problem(path, None, f"the image of journal line {line} is missing"))
+        path = folder / f"{digest}.dcm"
+        if path.name not in present and f"frames/{path.name}" in gone:
             continue
-        found = file_digest(path, progress)
-        if found != digest:
-            what = f"the image of journal line {line} was altered"
-            report.problems.append(Problem(path, None, what, digest, found))
-        report.images += 1
-    stray = {p.stem for p in (directory / "frames").glob("*.dcm")} - set(images)
+        if path.name not in present:
+            report.problems.append(Problem(path, None, f"the image of journal line {line} is missing", digest, "none"))
+            continue
+        with _reading(path, report):
+            found = file_digest(path, progress)
+            if found != digest:
+                what = f"the image of journal line {line} was altered"
+                report.problems.append(Problem(path, None, what, digest, found))
+            report.images += 1
+    stray = present - {f"{digest}.dcm" for digest in images}
     if stray:
         report.notes.append(f"{len(stray)} image(s) under frames/ that no entry names (received, never acknowledged)")
 
@@ -298,73 +347,66 @@ def _verify_private(
     directory: Path, claims: dict[str, tuple[str, int]], elsewhere: Elsewhere | None, report: Report
 ) -> None:
     """Files that identify the patient: they may be erased, which an entry must say, and not be changed."""
+    folder = directory / "private"
+    present = names(folder)
     for name, (digest, line) in claims.items():
-        path = directory / "private" / name
-        what = "identity" if name == "identity.json" else "procedure step"
-        if path.is_file() and not path.is_symlink():
-            if file_digest(path) != digest:
-                report.problems.append(Problem(path, None, f"is not the {what} that journal line {line} names"))
+        path, what = folder / name, "identity" if name == "identity.json" else "procedure step"
+        if name in present:
+            with _reading(path, report):
+                found = file_digest(path)
+                if found != digest:
+                    what = f"is not the {what} that journal line {line} names"
+                    report.problems.append(Problem(path, None, what, digest, found))
         elif elsewhere is None:
             report.notes.append(f"private/{name} is not here; whether an entry says that it was erased was not checked")
         elif f"private/{name}" not in elsewhere.gone:
             missing = f"the {what} that journal line {line} names is missing, and no entry says that it was erased"
-            report.problems.append(Problem(path, None, missing))
+            report.problems.append(Problem(path, None, missing, digest, "none"))
+    _say_stray([name for name in present if name not in claims], "under private/", report)
 
 
 def _say_gone(directory: Path, gone: dict[str, str], report: Report) -> None:
     """What was erased, and when, by whom and why: a note for each time."""
-    report.erased, by_words = len(gone), dict[str, list[str]]()
+    by_words: dict[str, list[str]] = {}
     for name, words in gone.items():
         by_words.setdefault(words, []).append(name)
         if (directory / name).exists():
             report.notes.append(f"{name} is there, although it was {words}")
-    for words, names in by_words.items():
-        identity = ["the patient's identity"] if "private/identity.json" in names else []
-        folders = sorted({name.partition("/")[0] + "/" for name in names})
-        files = f"{len(names)} file{'s' * (len(names) > 1)} of {', '.join(folders)}"
+    for words, erased in by_words.items():
+        identity = ["the patient's identity"] if "private/identity.json" in erased else []
+        folders = ", ".join(sorted({f"{name.split('/')[0]}/" for name in erased}))
+        files = f"{len(erased)} file{'s' * (len(erased) > 1)} of {folders}"
         report.notes.append(f"{', '.join([*identity, files])}: {words}")
 
 
+def _say_stray(stray: list[str], where: str, report: Report) -> None:
+    """What is no part of a record breaks none."""
+    if stray:
+        report.notes.append(f"{len(stray)} file(s) {where} that no entry names, such as {stray[0]}")
+
+
 def _verify_amendments(
-    directory: Path, announced: list[Announced] | None, report: Report, progress: Progress
-) -> tuple[list[str], bool]:
-    """The hash of each of their lines as far as they are a chain, and whether they are one to their end."""
-    path = directory / "amendments.jsonl"
-    if path.is_symlink() or (path.exists() and not (path.is_file() and report.sealed)):
-        report.problems.append(Problem(path, None, "there is no seal that amendments could follow, or this is no file"))
-        return [], False
-    hashes, problem = _amendment_hashes(path, report, progress) if path.exists() else ([], None)
-    if problem is not None:
-        report.problems.append(problem)
-        return hashes, False
-    for each in announced or []:
-        number = each.seq - report.lines + 1
-        found = hashes[number - 1] if 1 <= number <= len(hashes) else None
-        if found != each.sha256:
-            what = f"the amendment that {each.where} names ({each.type}, seq {each.seq}) "
-            what += "is missing: it was cut off" if found is None else "was altered"
-            report.problems.append(Problem(path, number if number > 0 else None, what, each.sha256, str(found)))
-    if announced is None and hashes:
-        report.notes.append("whether amendments were altered or cut off at their end was not checked")
-    elif len(hashes) > max((each.seq - report.lines + 1 for each in announced or []), default=0):
-        report.notes.append("amendments.jsonl ends with lines that no later entry names: not acknowledged")
-    return hashes, True
+    directory: Path, elsewhere: Elsewhere | None, report: Report, claims: _Claims, progress: Progress
+) -> Amended:
+    found = read_amendments(directory, report.head if report.sealed else None, report.lines, progress)
+    announced = None if elsewhere is None else elsewhere.announced
+    report.amendments, claims.kept = found.count, claims.kept | found.kept
+    report.notes += found.notes
+    if found.whole:
+        report.problems += missing(directory / AMENDMENTS, report.lines, found, announced)
+        report.notes += unannounced(report.lines, found, announced)
+    else:
+        report.problems += found.problems
+    return found
 
 
-def _amendment_hashes(path: Path, report: Report, progress: Progress) -> tuple[list[str], Problem | None]:
-    """The hash of every line, and the first thing wrong with them as a chain."""
-    head, hashes = report.head, list[str]()
-    with path.open("rb") as file:
-        for number, octets in enumerate(lines(file), 1):
-            progress(len(octets))
-            if unfinished(octets):
-                report.notes.append("amendments.jsonl: its last line is not finished (above the commit point)")
-                break
-            entry, problem = parsed(path, number, octets, JOURNAL_KEYS)
-            problem = problem or linked(path, number, entry, "seq", report.lines + number - 1, head, report.record)
-            if problem is not None:
-                return hashes, problem
-            head = hashlib.sha256(octets).hexdigest()
-            hashes.append(head)
-            report.amendments += entry["type"] not in ("operator.command", "record.recovered")
-    return hashes, None
+def _verify_kept(directory: Path, claims: dict[str, str], report: Report) -> None:
+    """What a crash tore off is evidence, and kept beside the journal."""
+    for name, digest in claims.items():
+        path = directory / name
+        with _reading(path, report):
+            found = file_digest(path)
+            if found != digest:
+                report.problems.append(Problem(path, None, "what a crash tore off was altered", digest, found))
+    stray = [name for name in names(directory) if name not in _PARTS and name not in claims]
+    _say_stray(stray, "beside the journal", report)

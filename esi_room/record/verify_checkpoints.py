@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import itertools
 import json
@@ -26,13 +27,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from esi_room.record.verify_lines import Problem, lines, unfinished
+from esi_room.record.verify_lines import Problem, lines, names, opened, unfinished, unreadable
 
 CHECKPOINTS = "checkpoints.jsonl"
 MAX_CHECKPOINT_BYTES = 1024
 MAX_WITNESSED_BYTES = 4096
+MAX_KEY_BYTES = 4096
+_KEY_FILE = re.compile(r"[0-9a-f]{16}\.pem")
 _LINE = re.compile(
     rb'(\{"v":1,"room":"([A-Za-z0-9_-]{1,64})","record":"(\d{8}T\d{6}Z-[0-9a-f]{4})","n":(\d{1,12}),"seq":(\d{1,12}),'
     rb'"sha256":"([0-9a-f]{64})","time":"([0-9T:.Z-]{1,40})","key":"([0-9a-f]{16})"),"signature":"([0-9a-f]{128})"\}\n'
@@ -95,15 +98,23 @@ def parse(file: Path, number: int, octets: bytes) -> Checkpoint | None:
 def read_keys(data: Path) -> dict[str, bytes] | None:
     """The room's public keys, the former ones too; None where there is no folder of keys. A file that holds no key,
     or another than its name says, counts for none: what it signed is then signed with an unknown key."""
-    folder = data / "keys"
+    folder, keys = data / "keys", dict[str, bytes]()
     if not folder.is_dir():
         return None
-    keys: dict[str, bytes] = {}
-    for path in folder.glob("*.pem"):
-        raw = None if path.is_symlink() or not path.is_file() else public_key(path.read_bytes()[:4096])
-        if raw is not None and path.stem == hashlib.sha256(raw).hexdigest()[:16]:
-            keys[path.stem] = raw
+    with contextlib.suppress(OSError):  # what is signed with a key that cannot be read is signed with an unknown key
+        for name in names(folder):
+            raw = _key_in(folder / name) if _KEY_FILE.fullmatch(name) else None
+            if raw is not None and name == f"{hashlib.sha256(raw).hexdigest()[:16]}.pem":
+                keys[name.removesuffix(".pem")] = raw
     return keys
+
+
+def _key_in(path: Path) -> bytes | None:
+    try:
+        with opened(path) as file:
+            return public_key(file.read(MAX_KEY_BYTES))
+    except OSError:
+        return None
 
 
 def public_key(pem: bytes) -> bytes | None:
@@ -133,31 +144,35 @@ def signature_holds(checkpoint: Checkpoint, key: bytes) -> bool | None:
 def read_checkpoints(directory: Path, keys: dict[str, bytes] | None) -> Found:
     """Those of the record in `directory`. Read them before its journal: the room may be writing both."""
     path, found = directory / CHECKPOINTS, Found()
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        found.problem = Problem(path, None, "this is no file")
+    try:
+        with opened(path) as file:
+            _read(path, file, directory.name, keys, found)
+    except FileNotFoundError:
         return found
-    if not path.exists():
-        return found
+    except OSError as error:
+        found.problem = unreadable(path, error)
+    return found
+
+
+def _read(path: Path, file: BinaryIO, record: str, keys: dict[str, bytes] | None, found: Found) -> None:
     unchecked = ""
-    with path.open("rb") as file:
-        for number, octets in enumerate(lines(file, MAX_CHECKPOINT_BYTES), 1):
-            found.read_bytes += len(octets)
-            if unfinished(octets, MAX_CHECKPOINT_BYTES):
-                found.notes.append(f"{CHECKPOINTS}: its last line is not finished (it was cut off, or never signed)")
-                break
-            checkpoint = parse(path, number, octets)
-            found.problem = _fits(path, number, checkpoint, directory.name, found.checkpoints)
-            if found.problem is not None or checkpoint is None:
-                return found
-            found.problem, why = _genuine(checkpoint, keys)
-            if found.problem is not None:
-                return found
-            unchecked = unchecked or why
-            found.checkpoints.append(checkpoint)
+    for number, octets in enumerate(lines(file, MAX_CHECKPOINT_BYTES), 1):
+        found.read_bytes += len(octets)
+        if unfinished(octets, MAX_CHECKPOINT_BYTES):
+            found.notes.append(f"{CHECKPOINTS}: its last line is not finished (it was cut off, or never signed)")
+            break
+        checkpoint = parse(path, number, octets)
+        found.problem = _fits(path, number, checkpoint, record, found.checkpoints)
+        if found.problem is not None or checkpoint is None:
+            return
+        found.problem, why = _genuine(checkpoint, keys)
+        if found.problem is not None:
+            return
+        unchecked = unchecked or why
+        found.checkpoints.append(checkpoint)
     if unchecked:
         found.notes.append(f"the signatures of its checkpoints were not checked: {unchecked}")
     found.notes += _backwards(found.checkpoints)
-    return found
 
 
 def _fits(
@@ -240,6 +255,17 @@ def unsigned_seal(directory: Path, lines: int, checkpoints: list[Checkpoint], *,
     found = f"seq {before[-1].seq}" if before else "none"
     what = "the last checkpoint, that of the seal, is missing, and a later record of the room has one"
     return Problem(directory / CHECKPOINTS, len(before) or None, what, f"seq {lines - 1}", found)
+
+
+def removed(directory: Path, found: Found, witnessed: Iterable[Checkpoint]) -> Problem | None:
+    """A checkpoint that a witness kept and the record has no more: the room publishes none that it has not kept."""
+    kept = {each.signature for each in found.checkpoints}
+    for each in witnessed:
+        if each.signature not in kept:
+            what = f"a checkpoint is missing: {each.file}:{each.line} keeps it"
+            at = len(found.checkpoints) or None
+            return Problem(directory / CHECKPOINTS, at, what, f"seq {each.seq}", f"{len(kept)} others")
+    return None
 
 
 def read_witnessed(path: Path) -> Found:

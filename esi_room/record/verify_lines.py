@@ -2,21 +2,32 @@
 
     {"v":1,"record":…,"seq":…,"prev":…,"type":…,"time":…,"received":…,"mono_ns":…,"source":…, … "data":{…}}
 
-`prev` is the SHA-256 of the octets of the line before it, newline included. Nothing is parsed and written again to
-check that. The standard library and nothing else.
+- `prev` is the SHA-256 of the octets of the line before it, newline included. Nothing is parsed and written again to
+  check that. This is so in every version of the format.
+- `v` is the version of the format, 1. It goes up only when a reader of the version before would read a line wrongly;
+  new types of entries and new keys in `data` do not raise it. A line of another version is not read: that is said, and
+  nothing that follows it is believed.
+- A record is read and never followed out of: what is no regular file in a directory of the record (a symbolic link, a
+  pipe, a device) is not opened, and nothing waits for it.
+
+The standard library and nothing else.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+VERSION = 1
 ZEROS = "0" * 64
 MAX_LINE_BYTES = 16 << 20  # a longer "line" is no line: memory stays bounded whatever the file holds
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +50,37 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
         detail = f" (expected {self.expected}, found {self.found})" if self.expected is not None else ""
-        return f"{where}: {self.what}{detail}"
+        return plain(f"{where}: {self.what}{detail}")
+
+
+def plain(text: str) -> str:
+    """For a terminal: what stands in a record may hold control characters, and halves of characters."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def opened(path: Path) -> BinaryIO:
+    """A regular file in a real directory, to be read. OSError: it is none, is not there, or may not be read."""
+    if not stat.S_ISDIR(os.lstat(path.parent).st_mode):
+        raise OSError(errno.ENOTDIR, "its directory is no directory", str(path))
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a directory of a record; nothing if there is none. OSError: it is something else."""
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise OSError(errno.ENOTDIR, "it is no directory", str(folder))
+        return sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def unreadable(path: Path, error: OSError) -> Problem:
+    """What `error` says of this file, or of the one that it names."""
+    where = Path(error.filename) if isinstance(error.filename, str) else path
+    return Problem(where, None, "is missing" if error.errno == errno.ENOENT else f"cannot be read: {error.strerror}")
 
 
 def lines(file: BinaryIO, longest_bytes: int = 0) -> Iterator[bytes]:
@@ -67,14 +108,17 @@ def parsed(path: Path, number: int, octets: bytes, keys: tuple[str, ...]) -> tup
         what = "the line is too long" if len(octets) == MAX_LINE_BYTES else "the last line is cut off"
         return {}, Problem(path, number, what)
     try:
-        entry = json.loads(octets.decode("utf-8"), object_pairs_hook=_no_doubles)
+        entry = _decoder.decode(octets.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         return {}, Problem(path, number, f"not one JSON object: {str(error)[:100]}")
-    if not isinstance(entry, dict) or not all(key in entry for key in keys):
-        missing = [k for k in keys if not isinstance(entry, dict) or k not in entry]
+    if not isinstance(entry, dict):
+        return {}, Problem(path, number, "not one JSON object")
+    if entry.get("v") != VERSION or type(entry["v"]) is not int:
+        what = "a line of another format version, which this program does not know"
+        return {}, Problem(path, number, what, f"v {VERSION}", f"v {str(entry.get('v'))[:20]}")
+    missing = [key for key in keys if key not in entry]
+    if missing:
         return {}, Problem(path, number, f"keys are missing: {', '.join(missing)}")
-    if entry["v"] != 1:
-        return {}, Problem(path, number, "another format version", "1", str(entry["v"])[:20])
     return entry, None
 
 
@@ -86,13 +130,20 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_no_doubles, parse_constant=_no_number)
+
+
 def linked(
     path: Path, number: int, entry: dict[str, Any], counter: str, count: int, head: str | None, record: str
 ) -> Problem | None:
     """Is this the next line of this record, and does it name the one before it?"""
     if entry["record"] != record:
         return Problem(path, number, "the line belongs to another record", record, str(entry["record"])[:40])
-    if entry[counter] != count:
+    if entry[counter] != count or type(entry[counter]) is not int:
         return Problem(path, number, f"wrong {counter}", str(count), str(entry[counter])[:40])
     prev = entry["prev"]
     if not isinstance(prev, str) or HASH.fullmatch(prev) is None:
@@ -107,9 +158,9 @@ def linked(
 
 
 def file_digest(path: Path, progress: Progress = lambda _: None) -> str:
-    """SHA-256 of a file, in hex."""
+    """SHA-256 of a file, in hex. OSError, as `opened`."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with opened(path) as file:
         while chunk := file.read(1 << 20):
             progress(len(chunk))
             digest.update(chunk)

@@ -14,6 +14,9 @@ The standard library and nothing else of this package.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -21,7 +24,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from esi_room.record.verify import Announced, Elsewhere, Report, verify_record
+from esi_room.record.verify import JOURNAL, Elsewhere, Report, verify_record
+from esi_room.record.verify_amendments import Announced
 from esi_room.record.verify_checkpoints import CHECKPOINTS, Checkpoint, Signing, read_keys
 from esi_room.record.verify_lines import (
     JOURNAL_KEYS,
@@ -29,9 +33,11 @@ from esi_room.record.verify_lines import (
     ZEROS,
     Problem,
     Progress,
-    last_head,
     lines,
+    names,
+    opened,
     parsed,
+    plain,
 )
 
 _ERASABLE = re.compile(
@@ -79,7 +85,7 @@ def verify_room(
 def _last_signed(data: Path, records: list[str]) -> str:
     """The room's last record that has a checkpoint; empty if none has."""
     folder = data / "records"
-    return next((r for r in reversed(records) if (folder / r / CHECKPOINTS).is_file()), "")
+    return next((record for record in reversed(records) if (folder / record / CHECKPOINTS).is_file()), "")
 
 
 def signing_of(directory: Path, witnessed: Iterable[Checkpoint] = ()) -> Signing:
@@ -92,21 +98,25 @@ def signing_of(directory: Path, witnessed: Iterable[Checkpoint] = ()) -> Signing
 
 
 def record_ids(data: Path) -> list[str]:
-    """The records of a data directory, oldest first."""
+    """The records of a data directory, oldest first; and what has the name of one, so that it is named."""
     folder = data / "records"
-    if not folder.is_dir():
-        return []
-    return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name) and p.is_dir())
+    return sorted(p.name for p in folder.iterdir() if _RECORD_ID.fullmatch(p.name)) if folder.is_dir() else []
+
+
+def _journal(data: Path, record: str) -> Iterator[tuple[Path, int, bytes]]:
+    """The lines of a record's journal, as far as they can be read; its own verification says what is wrong with it."""
+    path = data / "records" / record / JOURNAL
+    with contextlib.suppress(OSError), opened(path) as file:
+        for number, octets in enumerate(lines(file), 1):
+            yield path, number, octets
 
 
 def rooms(data: Path) -> set[str]:
     """The rooms that the records of a data directory say they are of: one, as a rule."""
     found = set()
     for record in record_ids(data):
-        path = data / "records" / record / "journal.jsonl"
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                entry, _ = parsed(path, 1, file.readline(MAX_LINE_BYTES), JOURNAL_KEYS)
+        for path, number, octets in itertools.islice(_journal(data, record), 1):
+            entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
             said = entry.get("data")
             if isinstance(said, dict) and isinstance(said.get("room"), str):
                 found.add(said["room"])
@@ -117,11 +127,12 @@ def head_before(directory: Path) -> str | None:
     """Hash of the last line of the record before the one in `directory`; None if it was taken out of its room."""
     if directory.parent.name != "records":
         return None
-    before = [record for record in record_ids(directory.parent.parent) if record < directory.name]
-    if not before:
-        return ZEROS
-    with (directory.parent / before[-1] / "journal.jsonl").open("rb") as file:
-        return last_head(ZEROS, file.readline(MAX_LINE_BYTES), file)
+    data = directory.parent.parent
+    before = [record for record in record_ids(data) if record < directory.name]
+    head = ZEROS
+    for _, _, octets in _journal(data, before[-1]) if before else ():
+        head = hashlib.sha256(octets).hexdigest() if octets.endswith(b"\n") else head
+    return head
 
 
 def elsewhere_of(directory: Path) -> Elsewhere | None:
@@ -140,28 +151,24 @@ def _elsewhere(data: Path, records: list[str]) -> dict[str, Elsewhere]:
     for use in _waiting(data):
         _erased(found, use, "this waits in audit/ to be recorded")
     for record in records:
-        path = data / "records" / record / "journal.jsonl"
-        if not path.is_file() or path.is_symlink():
-            continue
-        with path.open("rb") as file:
-            for number, octets in enumerate(lines(file), 1):
-                if b'"type":"record.amended"' not in octets and b'"erased":[' not in octets:
-                    continue
-                entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
-                said, where = entry.get("data"), f"line {number} of {record}"
-                if entry.get("type") == "record.amended" and isinstance(said, dict):
-                    seq = said["seq"] if isinstance(said.get("seq"), int) else -1
-                    one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
-                    found[str(said.get("record"))].announced.append(one)
-                elif entry.get("type") == "audit.event" and isinstance(said, dict):
-                    _erased(found, {"time": entry["time"], "said": said}, where)
+        for path, number, octets in _journal(data, record):
+            if b'"type":"record.amended"' not in octets and b'"erased":[' not in octets:
+                continue
+            entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
+            said, where = entry.get("data"), f"line {number} of {record}"
+            if entry.get("type") == "record.amended" and isinstance(said, dict):
+                seq = said["seq"] if type(said.get("seq")) is int else -1
+                one = Announced(seq, str(said.get("type")), str(said.get("sha256")), where)
+                found[str(said.get("record"))].announced.append(one)
+            elif entry.get("type") == "audit.event" and isinstance(said, dict):
+                _erased(found, {"time": entry["time"], "said": said}, where)
     return dict(found)
 
 
 def _erased(found: dict[str, Elsewhere], use: dict[str, Any], where: str) -> None:
     """The files that an audit event took away. `where` it stands."""
     said = use["said"]
-    time, actor, reason = (_printable(each) for each in (use["time"], said.get("actor"), said.get("reason")))
+    time, actor, reason = (plain(str(each)[:200]) for each in (use["time"], said.get("actor"), said.get("reason")))
     for name in said["erased"] if isinstance(said.get("erased"), list) else ():
         record, _, rest = str(name).partition("/")
         if _RECORD_ID.fullmatch(record) and _ERASABLE.fullmatch(rest):
@@ -170,15 +177,16 @@ def _erased(found: dict[str, Elsewhere], use: dict[str, Any], where: str) -> Non
 
 def _waiting(data: Path) -> Iterator[dict[str, Any]]:
     """What programs left for the daemon to record: it is as good as said, and not under the room's chain yet."""
-    for path in sorted((data / "audit").glob("*.json")):
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_LINE_BYTES:
-            try:
-                use = json.loads(path.read_bytes())
-            except (ValueError, RecursionError, OSError):
-                continue
+    with contextlib.suppress(OSError):
+        for name in names(data / "audit"):
+            use = _use(data / "audit" / name) if name.endswith(".json") else None
             if isinstance(use, dict) and isinstance(use.get("said"), dict):
                 yield {"time": use.get("time"), "said": use["said"]}
 
 
-def _printable(text: object) -> str:
-    return "".join(each if each.isprintable() else "?" for each in str(text)[:200])
+def _use(path: Path) -> Any:
+    try:
+        with opened(path) as file:
+            return json.loads(file.read(MAX_LINE_BYTES))
+    except (ValueError, RecursionError, OSError):
+        return None

@@ -74,8 +74,10 @@ def opened(root: Path, clock: ManualClock) -> Journal:
 async def play(journal: Journal, clock: ManualClock) -> str:
     """A case, sealed."""
     case = await journal.switch("procedure", "a case")
+    identity = Identity(name="Mustermann^Erika^Dr.", id="4711", birth_date="1960-02-03")
+    digest = await asyncio.to_thread(identities.keep, Disk(), journal.root, case, identity)
     said: tuple[Payload, ...] = (
-        ProcedureStarted(procedure="L4/5", origin="staff"),
+        ProcedureStarted(procedure="L4/5", origin="staff", identity_sha256=digest),
         ClinicalNote(text="calm", actor="Dr. A"),
         Pain(occasion="baseline", score=8, scale="NRS", actor="Dr. A"),
         Needle(action="placed", actor="Dr. A"),
@@ -83,8 +85,6 @@ async def play(journal: Journal, clock: ManualClock) -> str:
     for payload in said:
         clock.advance(60)
         await journal.commit(Event(source="room", data=payload, received=clock.now()))
-    identity = Identity(name="Mustermann^Erika^Dr.", id="4711", birth_date="1960-02-03")
-    await asyncio.to_thread(identities.keep, Disk(), journal.root, case, identity)
     clock.advance(60)
     await journal.switch("standby", "over")
     return case

@@ -156,7 +156,7 @@ def test_images(room):
     image.unlink()
     assert "the image of journal line 7 is missing" in _problems(room)[0]
     image.symlink_to("/etc/hostname")
-    assert "is missing" in _problems(room)[0]
+    assert "it is no regular file" in _problems(room)[0]
 
 
 def test_wire_files(room):
@@ -228,7 +228,7 @@ def test_amendments_without_a_seal(room):
     path.rename(room / "elsewhere")
     assert "amendments.jsonl:2: the amendment that line 4 of" in _problems(room)[0]
     path.symlink_to(room / "elsewhere")
-    assert "this is no file" in _problems(room)[0]
+    assert "it is no regular file" in _problems(room)[0]
 
 
 @pytest.mark.parametrize("rest", [b'{"v":1,"rec', b"\0" * 500])
