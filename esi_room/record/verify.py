@@ -99,6 +99,7 @@ class Report:
     checkpoints: int = 0
     signed_lines: int = 0
     head: str = ZEROS
+    erased: int = 0
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -367,7 +368,7 @@ def _verify_private(
 
 def _say_gone(directory: Path, gone: dict[str, str], report: Report) -> None:
     """What was erased, and when, by whom and why: a note for each time."""
-    by_words: dict[str, list[str]] = {}
+    report.erased, by_words = len(gone), dict[str, list[str]]()
     for name, words in gone.items():
         by_words.setdefault(words, []).append(name)
         if (directory / name).exists():

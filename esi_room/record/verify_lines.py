@@ -55,7 +55,7 @@ class Problem:
 
 def plain(text: str) -> str:
     """For a terminal: what stands in a record may hold control characters, and halves of characters."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def opened(path: Path) -> BinaryIO:
