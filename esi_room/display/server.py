@@ -51,7 +51,9 @@ def application(settings: DisplaySettings) -> web.Application:
     app.router.add_get("/config.json", _configuration(settings))
     app.router.add_get("/schemas/{name}", _schema(site.schemas()))
     app.router.add_get("/mqtt", _mqtt(settings))
-    app.router.add_routes(records.routes(settings.data))
+    pages_of_records = records.Records(settings.data)
+    app.router.add_routes(pages_of_records.routes())
+    app.cleanup_ctx.append(pages_of_records.context)
     app.router.add_get("/favicon.ico", _nothing)
     app.router.add_static("/static", site.STATIC)
     return app

@@ -75,26 +75,40 @@ export class Panel {
     return [cell, make("td", { class: "time" }, ...why, this.#time(seen.t), ...age)];
   }
 
-  /** @param {any[]} vitals @param {number} t */
+  /** By device; what is looked for first stands there, the rest can be opened. @param {any[]} vitals @param {number} t */
   #vitals(vitals, t) {
     const there = vitals.filter((each) => each.seen !== null);
     if (there.length === 0) return [make("p", { class: "none" }, TEXTS.noVitals)];
-    const rows = (/** @type {any[]} */ of) => make("table", {}, make("tbody", {}, ...of.map((each) => this.#vital(each, t))));
     const [main, others] = [there.filter((each) => each.series.main), there.filter((each) => !each.series.main)];
-    const found = [rows(main)];
+    const found = [this.#byDevice(main, t)];
     if (others.length > 0) {
-      this.more.replaceChildren(make("summary", {}, TEXTS.more(others.length)), ...(this.more.open ? [rows(others)] : []));
-      this.more.ontoggle = () => this.more.open && this.more.replaceChildren(make("summary", {}, TEXTS.more(others.length)), rows(others));
+      const fill = () => {
+        const summary = make("summary", {}, TEXTS.more(others.length));
+        this.more.replaceChildren(summary, ...(this.more.open ? [this.#byDevice(others, t)] : []));
+      };
+      this.more.ontoggle = fill;
+      fill();
       found.push(this.more);
     }
     return found;
   }
 
+  /** @param {any[]} vitals @param {number} t */
+  #byDevice(vitals, t) {
+    const rows = [];
+    for (const source of new Set(vitals.map((each) => each.series.source))) {
+      const of = vitals.filter((each) => each.series.source === source);
+      const names = { class: "source" };
+      rows.push(make("tr", names, make("th", { scope: "colgroup", colspan: "3" }, source)), ...of.map((each) => this.#vital(each, t)));
+    }
+    return make("table", {}, make("tbody", {}, ...rows));
+  }
+
   /** @param {any} each @param {number} t */
   #vital({ series, seen }, t) {
-    const kind = seen.why === null ? "current" : "past";
-    const name = make("th", { scope: "row" }, series.label, make("small", {}, series.source));
-    return make("tr", { class: kind, "data-name": series.name, "data-source": series.source }, name, ...this.#value(seen.value, series.unit, seen, t));
+    const row = { class: seen.why === null ? "current" : "past", "data-name": series.name, "data-source": series.source };
+    const name = make("th", { scope: "row" }, series.label);
+    return make("tr", row, name, ...this.#value(seen.value, series.unit, seen, t));
   }
 
   /** @param {any} now @param {number} t */
