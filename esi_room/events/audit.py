@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from esi_room.events.base import Payload
 
-EventCode = Literal["110100", "110101", "110106", "110110", "110111", "110113"]
+EventCode = Literal["110100", "110101", "110106", "110110", "110111", "110113", "110114"]
 Action = Literal["C", "R", "U", "D", "E"]
 Outcome = Literal[0, 4, 8, 12]
 
@@ -24,6 +24,7 @@ MEANINGS: dict[EventCode, str] = {
     "110110": "Patient Record",
     "110111": "Procedure Record",
     "110113": "Security Alert",
+    "110114": "User Authentication",
 }
 """Code meanings of PS3.16 CID 400: those that this room has a use for."""
 

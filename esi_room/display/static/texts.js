@@ -28,3 +28,18 @@ export const common = {
     no_jpeg: "not readable (damaged image)",
   },
 };
+
+/** The login page. */
+export const login = {
+  title: "Log in",
+  name: "Name",
+  password: "Password",
+  submit: "Log in",
+  why: {
+    wrong: "The name or the password is wrong.",
+    wait: "Too many wrong passwords. Wait a minute, then try again.",
+    old: "This page was too old. Try again.",
+    out: "You are logged out.",
+    away: "The server does not answer. Load this page again.",
+  },
+};
