@@ -23,7 +23,7 @@ from aiohttp.typedefs import Handler, Middleware
 from esi_room.clock import Clock, SystemClock
 from esi_room.display import records, site
 from esi_room.display.audit import Audit
-from esi_room.display.guard import SESSION, Guard
+from esi_room.display.guard import SESSION, Guard, address
 from esi_room.display.login import Login
 from esi_room.display.mqtt.proxy import Proxy
 from esi_room.display.mqtt.upstream import Upstream
@@ -74,7 +74,7 @@ def application(settings: DisplaySettings, clock: Clock | None = None) -> web.Ap
     app.router.add_get("/favicon.ico", _nothing)
     app.router.add_get("/mqtt", _mqtt(proxy))
     app.router.add_routes(Login(guard, users, Throttle(clock), audit, tls=tls).routes())
-    pages_of_records = records.Records(settings.data)
+    pages_of_records = records.Records(settings.data, may_identity=_may_identity, opened=_opened(audit))
     app.router.add_routes(pages_of_records.routes())
     app.router.add_static("/static", site.STATIC)
     app.cleanup_ctx.append(_watching(proxy))
@@ -153,6 +153,17 @@ def _file(path: Path) -> Handler:
         return web.FileResponse(path)
 
     return handle
+
+
+def _may_identity(request: web.Request) -> bool:
+    return request[SESSION].may.identity
+
+
+def _opened(audit: Audit) -> Callable[[web.Request, str], Awaitable[None]]:
+    async def opened(request: web.Request, record: str) -> None:
+        await audit.record_opened(request[SESSION], record, address(request))
+
+    return opened
 
 
 async def _nothing(_: web.Request) -> web.StreamResponse:
