@@ -115,3 +115,23 @@ def test_a_call_that_uses_nothing_leaves_nothing(record, tmp_path):
     assert call("verify", tmp_path / "empty").exit_code == 2
     assert call("replay", record, "--session", "no/level", "--mqtt", "mqtt://x").exit_code == 2
     assert uses(record) == []
+
+
+def test_records_lists_who_used_them(record):
+    data = record.parent.parent
+    call("verify", data)
+    call("identity", "show", record, "--actor", "Dr. \x1b[31mA")
+    listed = call("records", record, "--uses")
+    assert listed.exit_code == 0
+    room, one, count = listed.stdout.splitlines()
+    assert "verified: 3 record(s) hold, of all records  [waits to be recorded]" in room
+    assert "Dr. ?[31mA (" in one and f"looked at who the patient was, of {record.name}" in one
+    assert count == "2 use(s)"
+    standby = record.parent / sorted(each.name for each in record.parent.iterdir())[0]
+    assert "looked at" not in call("records", standby, "--uses").stdout
+    found = [json.loads(line) for line in call("records", data, "--uses", "--json").stdout.splitlines()]
+    assert [each["use"]["event"] for each in found] == ["110101", "110110", "110101", "110101"]
+
+
+def test_records_of_no_room(tmp_path):
+    assert call("records", tmp_path, "--uses").exit_code == 1
