@@ -10,7 +10,7 @@ import click
 
 from esi_room.audit import trail
 from esi_room.errors import EsiRoomError
-from esi_room.events.audit import Action, EventCode
+from esi_room.events.audit import Action, EventCode, Outcome
 
 
 class Using:
@@ -33,18 +33,15 @@ def used(at: Path, event: EventCode, action: Action, what: str) -> Iterator[Usin
     except (KeyboardInterrupt, click.Abort):
         outcome, using.what = trail.CUT_SHORT, f"{using.what}; it was interrupted"
         raise
-    except click.UsageError:
-        using.what = ""  # nothing was used
-        raise
     except EsiRoomError as error:
         using.what += f"; it failed: {str(error).splitlines()[0]}"
         raise
     finally:
-        if using.what:
-            say(trail.note(at, event, action, using.what, outcome=outcome))
+        say(at, event, action, using.what, outcome)
 
 
-def say(problem: str | None) -> None:
-    """Why a use is not recorded."""
+def say(at: Path, event: EventCode, action: Action, what: str, outcome: Outcome = trail.DONE) -> None:
+    """Record it; a line on stderr where that cannot be."""
+    problem = trail.note(at, event, action, what, outcome=outcome)
     if problem is not None:
         click.echo(problem, err=True)

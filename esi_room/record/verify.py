@@ -146,8 +146,7 @@ def verify_record(
     if report.problems:
         return report  # what follows a broken line says nothing any more
     if not report.sealed and not may_be_open:
-        what, found = "ends without record.sealed", "nothing behind this line"
-        report.problems.append(Problem(directory / JOURNAL, report.lines, what, "record.sealed", found))
+        report.problems.append(Problem(directory / JOURNAL, report.lines, "ends without record.sealed"))
     late = Amended(whole=False)
     with _reading(directory / AMENDMENTS, report):
         late = _verify_amendments(directory, elsewhere, report, claims, progress)
@@ -278,9 +277,8 @@ def _verify_wire(
 ) -> None:
     folder, found = directory / "wire", list[str]()
     with _reading(folder, report):
-        found = names(folder)
-    _say_stray([name for name in found if not name.endswith(".jsonl")], "under wire/", report)
-    for name in (name for name in found if name.endswith(".jsonl")):
+        found = [name for name in names(folder) if name.endswith(".jsonl")]
+    for name in found:
         path = folder / name
         with _reading(path, report):
             problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)

@@ -28,16 +28,19 @@ from pytest_asyncio import is_async_test
 HERE = Path(__file__).parent
 
 
-def _load_rig() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("display_rig", HERE / "display_rig.py")
+def _load(name: str) -> ModuleType:
+    """A module beside this file, for the test modules to import."""
+    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["display_rig"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-rig = _load_rig()
+rig = _load("display_rig")
+_load("console_rig")
+_load("schema_values")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
