@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from esi_room import config
+from esi_room.audit import trail
 from esi_room.cli.asking import ask
 from esi_room.errors import BrokerError, RecordError
+from esi_room.record import spool
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify_room import verify_room
 from esi_room.room import room
@@ -97,6 +99,26 @@ async def test_another_configuration_on_the_same_record_is_an_entry(written):
     said = [e["data"]["configuration_sha256"] for e in entries(root, record) if e["type"] == "config.changed"]
     assert said == [changed]
     assert [e["type"] for e in entries(root, record)].count("record.recovered") == 2
+
+
+async def test_who_used_the_record_is_an_entry_while_the_daemon_runs_and_when_it_starts_again(written):
+    async def used(root: Path) -> list[str]:
+        for _ in range(200):
+            found = [e["data"]["what"] for r in records(root) for e in entries(root, r) if e["type"] == "audit.event"]
+            if not list(spool.folder(root).iterdir()):
+                return found
+            await asyncio.sleep(0.05)
+        raise AssertionError("the room never took it in")
+
+    async with running(written) as configuration:
+        root = configuration.room.data
+        await say(configuration, "note", text="hello")
+        assert await asyncio.to_thread(trail.note, root, "110101", "R", "verified while it runs") is None
+        assert await used(root) == ["verified while it runs"]
+    trail.note(root, "110101", "R", "verified while it is away")
+    async with running(written):
+        assert await used(root) == ["verified while it runs", "verified while it is away"]
+    assert all(report.ok for report in verify_room(root))
 
 
 async def test_a_second_daemon_on_the_same_data_says_who_is_there(written):

@@ -12,13 +12,25 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
-from esi_room.clock import Clock, SystemClock
+from esi_room.carm.scan import payloads
+from esi_room.clock import Clock, SystemClock, rfc3339
 from esi_room.events import AuditEvent
-from esi_room.events.audit import MEANINGS, MOST_WORDS, Action, EventCode, Outcome
+from esi_room.events.audit import (
+    AUDIT_LOG_USED,
+    EXPORT,
+    MEANINGS,
+    MOST_WORDS,
+    PROCEDURE_RECORD,
+    Action,
+    EventCode,
+    Outcome,
+)
 from esi_room.record import spool
 from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID
+from esi_room.record.reader import records
 
 DONE: Outcome = 0
 CUT_SHORT: Outcome = 4
@@ -42,7 +54,7 @@ def note(
     `erased`: files that go now, as `esi_room.record.erasing` names them.
 
     None where that is recorded; else why it is not, for the user to read."""
-    root, records = place(at)
+    root, of = place(at)
     if root is None:
         return f"this use is not recorded: {at} does not lie in a room's data directory"
     said = AuditEvent(
@@ -54,7 +66,7 @@ def note(
         actor=(actor or spool.login())[:200],
         user=spool.user()[:200],
         what=what[:MOST_WORDS],
-        records=records,
+        records=of,
         reason=None if reason is None else reason[:MOST_WORDS],
         erased=erased,
     )
@@ -71,3 +83,36 @@ def place(at: Path) -> tuple[Path | None, tuple[str, ...]]:
     is_record = RECORD_ID.fullmatch(at.name) is not None and at.parent.name == "records"
     root = at.parent.parent if is_record else at
     return root if spool.is_room(root) else None, (at.name,) if is_record else ()
+
+
+class Used(NamedTuple):
+    """A use of the record as it is known: `time` of it, and where the entry stands; `record` None where it waits."""
+
+    time: str
+    said: AuditEvent
+    record: str | None
+    seq: int | None
+
+
+def uses(root: Path, of: str | None = None) -> list[Used]:
+    """Who used the room's records, or the record `of`, in the order of their times: what the journals say, and what
+    waits in the spool. Reads whole journals."""
+    found: dict[str, Used] = {}
+    for path in sorted(spool.folder(root).glob(f"*{spool.SUFFIX}")):
+        try:
+            use = spool.read(path)
+        except (ValueError, OSError):
+            continue  # the daemon says what it is
+        found[use.said.id] = Used(rfc3339(use.wall_ns), use.said, None, None)
+    for record in records(root):
+        for entry, said in payloads(root, record, AuditEvent):
+            found[said.id] = Used(entry.time, said, entry.record, entry.seq)
+    wanted = (each for each in found.values() if of is None or concerns(each, of))
+    return sorted(wanted, key=lambda each: (each.time, each.said.id))
+
+
+def concerns(used: Used, record: str) -> bool:
+    """Whether it was a use of this record: one of the whole room was one of every record that was there."""
+    of_room = not used.said.records and used.said.event in (AUDIT_LOG_USED, EXPORT, PROCEDURE_RECORD)
+    there = used.time.replace("-", "").replace(":", "")[:15] >= record[:15]
+    return record in used.said.records or (of_room and there)

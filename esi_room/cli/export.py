@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from esi_room.audit.export import FORMATS, Export, exporter
-from esi_room.audit.export.case import load
+from esi_room.audit.export.case import Case, load
 from esi_room.cli import CALLED_WRONG
 from esi_room.cli.bar import Bar
+from esi_room.cli.uses import used
+from esi_room.events.audit import EXPORT
 
 EXAMPLE = """\b
 Examples:
@@ -39,6 +41,20 @@ def command(record: Path, *, name: str, to: Path, even_if_broken: bool, identity
     if not (record / "journal.jsonl").exists():
         raise click.UsageError(f"{record} is no record (a record has a journal.jsonl)")
     export = _exporter(name)
+    what = f"exported as {name}{', with who the patient was' if identity else ''}"
+    with used(record, EXPORT, "R", what):
+        case, made = _made(record, name, export, to, even_if_broken=even_if_broken, identity=identity)
+    for path in made:
+        click.echo(path)
+    if case.broken is not None:
+        click.echo(f"BROKEN: {case.broken}", err=True)
+        sys.exit(1)
+
+
+def _made(
+    record: Path, name: str, export: Export, to: Path, *, even_if_broken: bool, identity: bool
+) -> tuple[Case, list[Path]]:
+    """The case, and the files made of it."""
     journal_bytes = (record / "journal.jsonl").stat().st_size
     verified_bytes = sum(p.stat().st_size for p in record.rglob("*") if p.suffix in {".jsonl", ".dcm"})
     total_bytes = verified_bytes + journal_bytes * (1 + FORMATS[name].passes)
@@ -46,14 +62,9 @@ def command(record: Path, *, name: str, to: Path, even_if_broken: bool, identity
         case = load(record, even_if_broken=even_if_broken, identity=identity, progress=bar.on)
         try:
             to.mkdir(parents=True, exist_ok=True)
-            made = export(case, to)
+            return case, export(case, to)
         except OSError as error:
             raise click.ClickException(f"cannot write: {error}") from error
-    for path in made:
-        click.echo(path)
-    if case.broken is not None:
-        click.echo(f"BROKEN: {case.broken}", err=True)
-        sys.exit(1)
 
 
 def _exporter(name: str) -> Export:

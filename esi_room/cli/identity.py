@@ -15,10 +15,12 @@ from esi_room.audit import trail
 from esi_room.audit.entries import entries
 from esi_room.audit.erasing import carriers, is_open
 from esi_room.cli.places import found
+from esi_room.cli.uses import say
 from esi_room.errors import CommandRefused, RecordError
 from esi_room.events import ProcedureStarted
-from esi_room.events.audit import MOST_ERASED, EventCode
+from esi_room.events.audit import MOST_ERASED, PATIENT_RECORD
 from esi_room.procedure import identity as identities
+from esi_room.procedure.discretion import giving_away
 from esi_room.record import erasing
 from esi_room.record.disk import Disk
 from esi_room.record.verify_lines import file_digest
@@ -29,7 +31,6 @@ Examples:
   esi-room identity show data/records/20261123T093000Z-1f2e
   esi-room identity erase data/records/20261123T093000Z-1f2e --reason "request of 2026-12-01, no. 17"
 """
-PATIENT_RECORD: EventCode = "110110"
 
 _RECORD = click.argument("record", metavar="RECORD")
 _CONFIG = click.option(
@@ -61,9 +62,7 @@ def show(record: str, *, path: Path, as_json: bool, actor: str | None) -> None:
     there = file.is_file() and not file.is_symlink()
     who = identities.read_file(file) if there else None
     what = "looked at who the patient was" if who else "asked who the patient was, which is not there"
-    problem = trail.note(at, PATIENT_RECORD, "R", what, actor=actor)
-    if problem is not None:
-        click.echo(problem, err=True)
+    say(trail.note(at, PATIENT_RECORD, "R", what, actor=actor))
     if who is None:
         click.echo(_nobody(at, there=there), err=True)
         sys.exit(1)
@@ -99,6 +98,11 @@ def erase(record: str, *, path: Path, reason: str, actor: str | None, with_objec
         raise CommandRefused(f"{at} does not lie in a room's data directory: erase it there, where that is recorded")
     if is_open(root, at.name):
         raise CommandRefused(f"record {at.name} is open: who is on the table is needed until the procedure has ended")
+    who = identities.read_file(at / erasing.IDENTITY)
+    if who is not None and giving_away(who, {"reason": reason, "actor": actor or ""}):
+        raise CommandRefused(
+            "--reason or --actor names the patient: both stand in the record for ever, say it otherwise"
+        )
     held = carriers(root, at.name)
     names = _left(root, (*held.identity, *held.objects) if with_objects else held.identity)
     if names:

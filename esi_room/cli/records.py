@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from esi_room.cli import due
+from esi_room.cli import due, used
 from esi_room.record.amendments import amendments
 from esi_room.record.reader import directory, journal_path, records
 
@@ -21,6 +21,7 @@ EXAMPLE = """\b
 Examples:
   esi-room records data
   esi-room records data --due --on 2026-12-07
+  esi-room records data/records/20261123T093000Z-1f2e --uses
 """
 
 
@@ -28,16 +29,23 @@ Examples:
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @click.option("--due", "follow_ups", is_flag=True, help="List follow-ups instead: due, late, done, not planned.")
+@click.option("--uses", is_flag=True, help="List who used the records, or the one that DATA is, instead.")
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="With --due: as of this day.  [default: today]")
-def command(data: Path, *, as_json: bool, follow_ups: bool, on: datetime | None) -> None:
+def command(data: Path, *, as_json: bool, follow_ups: bool, uses: bool, on: datetime | None) -> None:
     """List the records of a data directory, oldest first.
 
-    It reads and does not verify: `esi-room verify` does. With --due, exit status 1: a follow-up is due or late.
+    It reads and does not verify: `esi-room verify` does. With --due, exit status 1: a follow-up is due or late. With
+    --uses: who verified, replayed, exported a record, or looked at or erased who the patient was; that you
+    looked is one, too.
     """
+    if uses and follow_ups:
+        raise click.UsageError("either --due or --uses")
     if on is not None and not follow_ups:
         raise click.UsageError("--on goes with --due")
     if follow_ups:
         sys.exit(due.show(data, None if on is None else on.date(), as_json=as_json))
+    if uses:
+        sys.exit(used.show(data, as_json=as_json))
     summaries = [summary(data, record) for record in records(data)]
     if as_json:
         for one in summaries:

@@ -23,7 +23,9 @@ from esi_room.carm.picture.previewer import Previewer
 from esi_room.cli import deriving
 from esi_room.cli.bar import Bar
 from esi_room.cli.places import found
+from esi_room.cli.uses import used
 from esi_room.config import RoomConfig, load
+from esi_room.events.audit import AUDIT_LOG_USED, PROCEDURE_RECORD
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.topics import LEVEL, Topics
 from esi_room.record import held
@@ -100,16 +102,21 @@ def command(
     Exit status 1: the record does not hold, the broker is gone, or there is a difference.
     """
     at = found(record, path)
-    verified(at, even_if_broken=even_if_broken)
     if derive:
-        sys.exit(deriving.show(at, load(path) if path.is_file() else None, as_json=as_json))
-    opened, said = opening(at)
-    name = session or opened.record
-    if not LEVEL.fullmatch(name):
-        raise click.BadParameter("1 to 64 of A-Z a-z 0-9 _ -", param_hint="--session")
-    span: list[Place | None] = [None if text is None else place(text, opened) for text in (begin, end)]
-    topics = Topics(f"{said.room}/replay/{name}")
-    played = asyncio.run(_play(at, span, topics, broker(url, path), speed, images=images))
+        with used(at, AUDIT_LOG_USED, "R", "derived it again") as use:
+            verified(at, even_if_broken=even_if_broken)
+            status = deriving.show(at, load(path) if path.is_file() else None, as_json=as_json)
+            use.what += ": it differs" if status else ": no difference"
+        sys.exit(status)
+    with used(at, PROCEDURE_RECORD, "R", "replayed it"):
+        verified(at, even_if_broken=even_if_broken)
+        opened, said = opening(at)
+        name = session or opened.record
+        if not LEVEL.fullmatch(name):
+            raise click.BadParameter("1 to 64 of A-Z a-z 0-9 _ -", param_hint="--session")
+        span: list[Place | None] = [None if text is None else place(text, opened) for text in (begin, end)]
+        topics = Topics(f"{said.room}/replay/{name}")
+        played = asyncio.run(_play(at, span, topics, broker(url, path), speed, images=images))
     click.echo(f"replayed {played.entries} entries and {played.others} states and images below {topics('')}")
 
 

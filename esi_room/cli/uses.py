@@ -10,7 +10,7 @@ import click
 
 from esi_room.audit import trail
 from esi_room.errors import EsiRoomError
-from esi_room.events.audit import Action, EventCode, Outcome
+from esi_room.events.audit import Action, EventCode
 
 
 class Using:
@@ -33,15 +33,18 @@ def used(at: Path, event: EventCode, action: Action, what: str) -> Iterator[Usin
     except (KeyboardInterrupt, click.Abort):
         outcome, using.what = trail.CUT_SHORT, f"{using.what}; it was interrupted"
         raise
+    except click.UsageError:
+        using.what = ""  # nothing was used
+        raise
     except EsiRoomError as error:
         using.what += f"; it failed: {str(error).splitlines()[0]}"
         raise
     finally:
-        say(at, event, action, using.what, outcome)
+        if using.what:
+            say(trail.note(at, event, action, using.what, outcome=outcome))
 
 
-def say(at: Path, event: EventCode, action: Action, what: str, outcome: Outcome = trail.DONE) -> None:
-    """Record it; a line on stderr where that cannot be."""
-    problem = trail.note(at, event, action, what, outcome=outcome)
+def say(problem: str | None) -> None:
+    """Why a use is not recorded."""
     if problem is not None:
         click.echo(problem, err=True)

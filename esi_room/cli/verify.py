@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from esi_room.cli.bar import Bar
+from esi_room.cli.uses import used
 from esi_room.errors import BrokenRecord
+from esi_room.events.audit import AUDIT_LOG_USED
 from esi_room.record import held
 from esi_room.record.verify import Report
 from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
@@ -38,7 +40,22 @@ def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
 
     Says the first bad line and why. Exit status 0: all holds; 1: something does not; 2: there is no record.
     """
-    witnessed = () if witness is None else _witnessed(path, witness)
+    with used(path, AUDIT_LOG_USED, "R", "verified") as use:
+        witnessed = () if witness is None else _witnessed(path, witness)
+        reports = _verified(path, witnessed, as_json=as_json)
+        if not reports:
+            raise click.UsageError(f"{path} holds no record (a data directory has a folder `records`)")
+        broken = [report for report in reports if not report.ok]
+        use.what = f"verified: {_in_a_word(reports, broken)}"
+    if not as_json:
+        click.echo(_verdict(reports, len(broken)))
+        for remark in _remarks(reports, witness, witnessed):
+            click.echo(remark)
+    sys.exit(1 if broken else 0)
+
+
+def _verified(path: Path, witnessed: tuple[Checkpoint, ...], *, as_json: bool) -> list[Report]:
+    """Each report, printed as it comes."""
     reports = []
     with Bar("verifying", _size(path), console=Console()) as bar:
         for report in _reports(path, witnessed, bar.on):
@@ -47,14 +64,17 @@ def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
                 bar.console.print(_line(report), highlight=False, soft_wrap=True)
             else:
                 click.echo(json.dumps(_as_dict(report)))
-    if not reports:
-        raise click.UsageError(f"{path} holds no record (a data directory has a folder `records`)")
-    broken = sum(not report.ok for report in reports)
-    if not as_json:
-        click.echo(_verdict(reports, broken))
-        for remark in _remarks(reports, witness, witnessed):
-            click.echo(remark)
-    sys.exit(1 if broken else 0)
+    return reports
+
+
+def _in_a_word(reports: list[Report], broken: list[Report]) -> str:
+    """For the trail."""
+    if not broken:
+        return f"{len(reports)} record(s) hold"
+    first = broken[0]
+    return (
+        f"{len(broken)} of {len(reports)} record(s) DO NOT HOLD, the first is {first.record}: {first.problems[0].what}"
+    )
 
 
 def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:

@@ -22,8 +22,9 @@ from esi_room.config.carm import (
     CarmTls,
     CarmWorklist,
 )
+from esi_room.config.display import Display, DisplayBroker
 from esi_room.config.lines import Lines
-from esi_room.config.model import Device, Display, Mqtt, Procedure, Room, RoomConfig, RoomFile
+from esi_room.config.model import Device, Mqtt, Procedure, Room, RoomConfig, RoomFile
 from esi_room.config.notes import notes
 from esi_room.config.rules import Mistake
 from esi_room.config.table import Table
@@ -44,6 +45,7 @@ TABLES: dict[tuple[str, ...], type[Table]] = {
     ("device",): Device,
     ("procedure",): Procedure,
     ("display",): Display,
+    ("display", "broker"): DisplayBroker,
 }
 _WRONG_TYPE = {
     "string_type": "is no text in quotes",

@@ -18,6 +18,7 @@ import msgspec
 from pydantic import Field
 
 from esi_room.config.carm import Carm
+from esi_room.config.display import Display
 from esi_room.config.table import ID_IN_WORDS, ID_PATTERN, LISTEN_IN_WORDS, Table
 from esi_room.config.values import (
     EMBEDDED,
@@ -140,12 +141,6 @@ class Procedure(Table):
     close_after_idle_min: float = Field(
         default=120.0, ge=1, description="minutes without a word, an image or a pump's doing; at least 1"
     )
-
-
-class Display(Table):
-    """The pages for displays. Read and checked now; the pages come with the web output."""
-
-    listen: Listen = Field(default=Listen("127.0.0.1:8080"), description=LISTEN_IN_WORDS.format(port=8080))
 
 
 class RoomFile(Table):

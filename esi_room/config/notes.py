@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from esi_room.config.display import Display
 from esi_room.config.model import Device, RoomConfig
 from esi_room.config.rules import Mistake
 from esi_room.config.values import TLS_SCHEMES, Listen, split_url
@@ -23,8 +24,8 @@ def notes(config: RoomConfig) -> Iterator[Mistake]:
     yield from _carm(config)
     for index, device in enumerate(config.device):
         yield from (Mistake(("device", index, key), text) for key, text in _device(device))
-    if config.display is not None and not config.display.listen.loopback:
-        yield Mistake(("display", "listen"), "the pages open to the network: whoever reaches this address reads them")
+    if config.display is not None:
+        yield from _display(config.display)
 
 
 def _mqtt(config: RoomConfig) -> Iterator[Mistake]:
@@ -77,6 +78,22 @@ def _carm(config: RoomConfig) -> Iterator[Mistake]:
     for index, peer in enumerate(carm.peer):
         if peer.address in _EVERYBODY:
             yield Mistake(("carm", "peer", index, "address"), "every address: only the AE title guards the door")
+
+
+def _display(display: Display) -> Iterator[Mistake]:
+    if not display.listen.loopback:
+        yield Mistake(("display", "listen"), "the pages open to the network, to the users in users_file alone")
+    if display.users_file is not None and not display.users_file.is_file():
+        text = f"{display.users_file} is not there now: `esi-room display passwd --role console NAME` makes it"
+        yield Mistake(("display", "users_file"), text)
+    for path, file in (
+        (("display", "key_file"), display.key_file),
+        (("display", "users_file"), display.users_file),
+        (("display", "broker", "key_file"), display.broker.key_file),
+        (("display", "broker", "logins_file"), display.broker.logins_file),
+    ):
+        if file is not None and file.is_file() and file.stat().st_mode & _OTHERS_MAY_READ:
+            yield Mistake(path, f"others may read {file}: chmod 600 it")
 
 
 def _device(device: Device) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from esi_room.config.carm import Carm, CarmTls
+from esi_room.config.display import Display
 from esi_room.config.lines import Path
-from esi_room.config.model import Display, Mqtt
+from esi_room.config.model import Mqtt
 from esi_room.config.table import Table
 from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen, split_url
 from esi_room.config.words import shown
@@ -33,6 +34,7 @@ def mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
     yield from _broker(mqtt)
     yield from _login(mqtt)
     yield from _listeners(raw)
+    yield from _display(raw)
     yield from _reserved(raw)
     yield from _twice(raw, ("device",), ("id",))
     yield from _twice(raw, ("device",), ("port",))
@@ -81,9 +83,7 @@ def _login(mqtt: dict[str, Any]) -> Iterator[Mistake]:
         yield Mistake(("mqtt", passwords[0]), f"mqtt.{passwords[0]} without username; both are needed")
     if "username" in mqtt and not passwords:
         yield Mistake(("mqtt", "username"), "mqtt.username without password_file or password_env")
-    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
-        if key in mqtt and other not in mqtt:
-            yield Mistake(("mqtt", key), f"mqtt.{key} without {other}; both are needed")
+    yield from _pair(("mqtt",), mqtt)
     if mqtt.get("url") == EMBEDDED and "username" not in mqtt:
         for key in ("listen", "websocket_listen"):
             address = _listen(mqtt.get(key))
@@ -93,6 +93,36 @@ def _login(mqtt: dict[str, Any]) -> Iterator[Mistake]:
                     f"mqtt.{key} = {shown(address)} opens the broker to the network without a password; "
                     "allowed: a loopback address, or username with password_file or password_env",
                 )
+
+
+def _pair(path: Path, table: dict[str, Any]) -> Iterator[Mistake]:
+    """A certificate without its key, or the other way round."""
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if key in table and other not in table:
+            yield Mistake((*path, key), f"{'.'.join(map(str, path))}.{key} without {other}; both are needed")
+
+
+def _display(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Who reaches the pages must be known, and unheard by others; and the broker must know who is who."""
+    display, broker = table(raw, "display"), table(raw, "display", "broker")
+    embedded = table(raw, "mqtt").get("url") == EMBEDDED
+    yield from _pair(("display",), display)
+    yield from _pair(("display", "broker"), broker)
+    address = _listen(display.get("listen"))
+    lacking = [key for key in ("cert_file", "users_file") if key not in display]
+    if address is not None and not address.loopback and lacking:
+        text = f"display.listen = {shown(address)} opens the pages to the network without {' and '.join(lacking)}"
+        yield Mistake(("display", "listen"), f"{text}; allowed: a loopback address, or both")
+    for key in ("cert_file", "users_file"):
+        if "ca_file" in display and key not in display:
+            yield Mistake(("display", "ca_file"), f"display.ca_file without {key}; both are needed")
+    if embedded:
+        for key in broker:
+            text = f"display.broker.{key} is for a broker of your own; for the embedded one the daemon sees to it"
+            yield Mistake(("display", "broker", key), text)
+    elif "users_file" in display and "logins_file" not in broker and "mqtt" in raw:
+        text = "display.users_file without display.broker.logins_file: the broker would not know who is who"
+        yield Mistake(("display", "users_file"), text)
 
 
 def _listen(value: Any) -> Listen | None:

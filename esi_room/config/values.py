@@ -116,6 +116,13 @@ def _existing_file(value: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _file_to_be(value: Path, info: ValidationInfo) -> Path:
+    path = _below_the_file(value, info)
+    if path.is_dir():
+        raise ValueError("names a directory")
+    return path
+
+
 def _time_zone(value: str) -> str:
     known = zoneinfo.available_timezones()
     if not known:
@@ -203,6 +210,7 @@ def quoted(text: str) -> str:
 
 Directory = Annotated[Path, Field(strict=False), AfterValidator(_directory)]
 ExistingFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_file)]
+FileToBe = Annotated[Path, Field(strict=False), AfterValidator(_file_to_be)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 SopClassUid = Annotated[str, AfterValidator(_sop_class)]

@@ -9,10 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from esi_room.display.sessions import Session
+from esi_room.display.settings import DisplaySettings
 from esi_room.outputs import asyncapi
 
 STATIC = Path(__file__).parent / "static"
 PAGES = {"/": "wall.html", "/console": "console.html"}
+# What only this server has a use for; pages stand at the top of the site, where their relative names lead right.
+_OURS = {"wall.html", "console.html", "records.html", "record.html", "login.html", "login.js", "pins.json"}
 Json = dict[str, Any]
 
 
@@ -25,3 +29,50 @@ def schemas() -> dict[str, str]:
     wanted["event.clinical.follow_up.json"] = named["event.clinical.follow_up"]  # the one form without a command
     wanted["index.json"] = {"commands": commands}
     return {name: json.dumps(content, ensure_ascii=False) for name, content in wanted.items()}
+
+
+def configuration(settings: DisplaySettings, session: Session) -> Json:
+    """`config.json`: what a page needs to know, and nothing that is secret beyond its own session."""
+    return {
+        "room": settings.room,
+        "timezone": settings.timezone,
+        "mqtt": "/mqtt",
+        "client": session.client,
+        "user": session.name,
+        "role": session.role,
+        "may": session.may._asdict(),
+        "csrf": session.csrf,
+        "pages": {
+            "wall": "/",
+            "console": "/console" if session.may.console else None,
+            "records": "/records" if session.may.records else None,
+            "logout": "/logout" if session.user is not None else None,
+        },
+    }
+
+
+def write(settings: DisplaySettings, folder: Path, mqtt: str) -> int:
+    """The site for a web server that knows nothing of us; how many files that makes. `mqtt`: the broker's own URL."""
+    config = {
+        "room": settings.room,
+        "timezone": settings.timezone,
+        "mqtt": mqtt,
+        "client": "display",
+        "user": None,
+        "role": None,
+        "may": {"console": True, "records": False, "identity": True},  # as far as the broker lets it
+        "csrf": "",
+        "pages": {"wall": "index.html", "console": "console.html", "records": None, "logout": None},
+    }
+    texts = {f"schemas/{name}": text for name, text in schemas().items()}
+    texts["config.json"] = json.dumps(config, indent=2) + "\n"
+    files = {f"static/{path.relative_to(STATIC).as_posix()}": path for path in sorted(STATIC.rglob("*"))}
+    wanted = {name: path.read_bytes() for name, path in files.items() if path.is_file() and path.name not in _OURS}
+    wanted |= {"index.html": (STATIC / PAGES["/"]).read_bytes()}
+    wanted |= {"console.html": (STATIC / PAGES["/console"]).read_bytes()}
+    wanted |= {name: text.encode() for name, text in texts.items()}
+    for name, octets in wanted.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)
+    return len(wanted)

@@ -13,17 +13,26 @@ from msgspec import Meta
 
 from esi_room.events.base import Payload
 
-EventCode = Literal["110100", "110101", "110106", "110110", "110111", "110113"]
+EventCode = Literal["110100", "110101", "110106", "110110", "110111", "110113", "110114"]
 Action = Literal["C", "R", "U", "D", "E"]
 Outcome = Literal[0, 4, 8, 12]
 
+APPLICATION_ACTIVITY: EventCode = "110100"
+AUDIT_LOG_USED: EventCode = "110101"
+EXPORT: EventCode = "110106"
+PATIENT_RECORD: EventCode = "110110"
+PROCEDURE_RECORD: EventCode = "110111"
+SECURITY_ALERT: EventCode = "110113"
+USER_AUTHENTICATION: EventCode = "110114"
+
 MEANINGS: dict[EventCode, str] = {
-    "110100": "Application Activity",
-    "110101": "Audit Log Used",
-    "110106": "Export",
-    "110110": "Patient Record",
-    "110111": "Procedure Record",
-    "110113": "Security Alert",
+    APPLICATION_ACTIVITY: "Application Activity",
+    AUDIT_LOG_USED: "Audit Log Used",
+    EXPORT: "Export",
+    PATIENT_RECORD: "Patient Record",
+    PROCEDURE_RECORD: "Procedure Record",
+    SECURITY_ALERT: "Security Alert",
+    USER_AUTHENTICATION: "User Authentication",
 }
 """Code meanings of PS3.16 CID 400: those that this room has a use for."""
 

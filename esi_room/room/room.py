@@ -35,6 +35,7 @@ from esi_room.commands import (
 )
 from esi_room.config import Device, RoomConfig
 from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
+from esi_room.outputs import access
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.commands import Commands, Handler, Look, Looked
 from esi_room.outputs.messages import FrameFound
@@ -230,11 +231,12 @@ def _broker(configuration: RoomConfig, environ: Mapping[str, str]) -> EmbeddedBr
     mqtt = configuration.mqtt
     if not mqtt.embedded:
         return None
-    websocket = mqtt.websocket_listen
+    websocket, store = mqtt.websocket_listen, configuration.room.data / "broker"
     return EmbeddedBroker(
-        configuration.room.data / "broker",
+        store,
         (mqtt.listen.host, mqtt.listen.port),
         None if websocket is None else (websocket.host, websocket.port),
         username=mqtt.username,
         password=mqtt.password(environ),
+        roles=access.keep_logins(store / access.LOGINS_FILE),
     )

@@ -24,7 +24,7 @@ from esi_room.carm.scan import payloads
 from esi_room.clock import Clock, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AuditEvent, Event
-from esi_room.events.audit import MEANINGS, EventCode
+from esi_room.events.audit import MEANINGS, PATIENT_RECORD, SECURITY_ALERT
 from esi_room.record import erasing, spool
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal
@@ -33,8 +33,7 @@ from esi_room.record.spool import Use
 
 LOOK_S = 1.0
 MOST_AT_ONCE = 100  # a spool that somebody filled is worked off by so many a look: nothing else waits for it
-ALERT: EventCode = "110113"
-ERASURE = ("110110", "D", 0)
+ERASURE = (PATIENT_RECORD, "D", 0)
 
 log = structlog.get_logger()
 
@@ -117,8 +116,8 @@ class Uses:
         name = re.sub(r"[^A-Za-z0-9._-]", "?", found.path.name)[:80]
         alert = AuditEvent(
             id=secrets.token_hex(16),
-            event=ALERT,
-            meaning=MEANINGS[ALERT],
+            event=SECURITY_ALERT,
+            meaning=MEANINGS[SECURITY_ALERT],
             action="E",
             outcome=4,
             actor="esi_room",

@@ -75,7 +75,8 @@ def test_the_settings_that_the_example_comments_out_are_right_too(tmp_path: Path
     text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_listen", "\n#websocket_listen")
     text = text.replace("\npassword_env", "\n#password_env")
     pems = ("broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem")
-    for name in (*pems, "mqtt.password", "rules.toml"):
+    pems += ("display.pem", "display.key", "clients-ca.pem", "display-client.pem", "display-client.key")
+    for name in (*pems, "mqtt.password", "rules.toml", "display.logins"):
         (tmp_path / name).touch()
     (tmp_path / "room.toml").write_text(text)
     config = load(tmp_path / "room.toml")
@@ -137,9 +138,9 @@ def test_broker_urls(write: Write, url: str) -> None:
     ],
 )
 def test_listen_addresses(write: Write, listen: str, host: str, loopback: bool) -> None:
-    display = load(write(GOOD + f'[display]\nlisten = "{listen}"\n')).display
-    assert display is not None
-    assert (display.listen.host, display.listen.port, display.listen.loopback) == (host, 9, loopback)
+    carm = load(write(GOOD + f'[carm]\nae_title = "A"\nlisten = "{listen}"\n')).carm
+    assert carm is not None
+    assert (carm.listen.host, carm.listen.port, carm.listen.loopback) == (host, 9, loopback)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_taken(write: Write) -> None:
@@ -150,6 +151,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_taken(write: Write) -> None
 
 CARM = GOOD + '[carm]\nae_title = "A"\n'
 TLS = '[carm.tls]\ncert_file = "room.toml"\nkey_file = "room.toml"\nca_file = "room.toml"\n'
+DISPLAY = GOOD + '[display]\nusers_file = "display.users"\n'
 WRONG = {
     "typo": (GOOD + 'usrname = "u"\n', 7, 'unknown key "usrname" in mqtt (did you mean "username"?); allowed: url,'),
     "missing": (GOOD.replace('id = "esi-1"\n', ""), 1, "room.id is missing; needed: 1 to 32 of A-Z"),
@@ -187,10 +189,34 @@ WRONG = {
     "port number": (GOOD + '[display]\nlisten = "127.0.0.1:99999"\n', 8, "is no ADDRESS:PORT"),
     "listen name": (GOOD + '[display]\nlisten = "myhost:80"\n', 8, "allowed: ADDRESS:PORT"),
     "same port": (
-        GOOD + '[carm]\nae_title = "A"\n[display]\nlisten = "0.0.0.0:11112"\n',
+        GOOD + '[carm]\nae_title = "A"\n[display]\nlisten = "127.0.0.1:11112"\n',
         10,
         "carm.listen has port 11112",
     ),
+    "open display": (
+        GOOD + '[display]\nlisten = "0.0.0.0:80"\n',
+        8,
+        "opens the pages to the network without cert_file and users_file; allowed: a loopback address, or both",
+    ),
+    "open display with users": (
+        DISPLAY + 'broker.logins_file = "room.toml"\nlisten = "0.0.0.0:80"\n',
+        10,
+        "to the network without cert_file; allowed",
+    ),
+    "display's key": (GOOD + '[display]\ncert_file = "room.toml"\n', 8, "display.cert_file without key_file"),
+    "display's clients": (
+        GOOD + '[display]\nca_file = "room.toml"\ncert_file = "room.toml"\nkey_file = "room.toml"\n',
+        8,
+        "display.ca_file without users_file",
+    ),
+    "display's roles": (DISPLAY, 8, "without display.broker.logins_file: the broker would not know who is who"),
+    "display's roles at the embedded broker": (
+        ROOM + '[mqtt]\nurl = "embedded"\n[display.broker]\nlogins_file = "room.toml"\n',
+        8,
+        "for the embedded one the daemon sees to it",
+    ),
+    "display's users": (ROOM + '[mqtt]\nurl = "embedded"\n[display]\nusers_file = "."\n', 8, "names a directory"),
+    "display's session": (GOOD + "[display]\nsession_h = 48\n", 8, "allowed: hours until a login ends"),
     "peer": (
         GOOD + '[carm]\nae_title = "A"\n[[carm.peer]]\nae_title = "B"\naddress = "carm.local"\n',
         11,

@@ -35,7 +35,11 @@ PACS = '[[carm.destination]]\nid = "pacs"\nae_title = "P"\naddress = "a:104"\nco
         ('[mqtt]\nurl = "mqtt://localhost"\n', []),
         ('[mqtt]\nurl = "mqtts://broker"\n', []),
         ('[mqtt]\nurl = "mqtt://broker"\n', ["6: what goes to this broker travels unencrypted"]),
-        ('[mqtt]\nurl = "embedded"\n[display]\nlisten = "0.0.0.0:80"\n', ["8: the pages open to the network"]),
+        (
+            '[mqtt]\nurl = "embedded"\n[display]\nlisten = "0.0.0.0:80"\nusers_file = "u"\n'
+            'cert_file = "room.toml"\nkey_file = "room.toml"\n',
+            ["8: the pages open to the network", "9: ", "11: others may read"],
+        ),
         (
             '[mqtt]\nurl = "embedded"\nlisten = "0.0.0.0:1883"\nusername = "u"\npassword_env = "ESI_ROOM_NONE"\n',
             ["7: the broker opens to the network", "9: ESI_ROOM_NONE is not in the environment"],

@@ -7,6 +7,7 @@ import contextlib
 import json
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,13 +16,19 @@ from typing import Any
 
 from playwright.async_api import Page
 
-from esi_room.clock import SystemClock, rfc3339
+from esi_room.clock import Clock, SystemClock, rfc3339
+from esi_room.display import users
 from esi_room.display.server import serving
 from esi_room.display.settings import DisplaySettings
+from esi_room.outputs import access
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
 
 ROOM = "esi-1"
+ACL = Path(__file__).parents[2] / "config" / "mosquitto.acl"
+PASSWORD = "correct horse"
+USERS = {"Erika Muster": "console", "wall-1": "display", "Otto": "auditor", "bio": "engineer"}
+CHEAP = (2**4, 8, 1)  # scrypt, for tests
 DEADLINE_S = 20.0
 PAGE_TIMEOUT_MS = 10_000
 CHROMIUM = (
@@ -62,8 +69,9 @@ class Nats:
     """The embedded broker, as the daemon starts it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self._broker = EmbeddedBroker(folder, ("127.0.0.1", self.port))
+        self.folder, self.port, self.logins = folder, free_port(), folder / access.LOGINS_FILE
+        roles = access.keep_logins(self.logins)
+        self._broker = EmbeddedBroker(folder, ("127.0.0.1", self.port), roles=roles)
         self.room_login: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -74,14 +82,24 @@ class Nats:
 
 
 class Mosquitto:
-    """A Mosquitto that lets everybody in."""
+    """A Mosquitto with the users and rules of config/mosquitto.acl."""
 
     def __init__(self, folder: Path, program: str) -> None:
         self.folder, self.port, self._program = folder, free_port(), program
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "m.conf").write_text(f"listener {self.port} 127.0.0.1\nuser root\nallow_anonymous true\n")
+        self.logins = folder / access.LOGINS_FILE
+        logins = access.keep_logins(self.logins)
+        self.room_login = {"username": "esi-room", "password": "the room's own"}
+        (folder / "mosquitto.acl").write_text(ACL.read_text())
+        words = [
+            f"{login.username}:{login.password}\n" for login in (*logins.values(), access.Login(**self.room_login))
+        ]
+        (folder / "passwords").write_text("".join(words))
+        subprocess.run(["mosquitto_passwd", "-U", str(folder / "passwords")], check=True)
+        (folder / "m.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nuser root\nallow_anonymous false\n"
+            "password_file passwords\nacl_file mosquitto.acl\n"
+        )
         self._process: asyncio.subprocess.Process | None = None
-        self.room_login: dict[str, str] = {}
 
     async def start(self) -> None:
         null = asyncio.subprocess.DEVNULL
@@ -193,21 +211,31 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+def write_users(path: Path, names: dict[str, str] = USERS, password: str = PASSWORD) -> None:
+    """Users of these roles, all with one password."""
+    users.write(path, {name: users.User(name, role, users.hashed(password, CHEAP)) for name, role in names.items()})
+
+
 @asynccontextmanager
-async def a_room(broker: Nats | Mosquitto, folder: Path) -> AsyncIterator[FakeRoom]:
-    """A broker, a server on it, a room that is joined and online."""
+async def a_room(
+    broker: Nats | Mosquitto, folder: Path, *, clock: Clock | None = None, **more: Any
+) -> AsyncIterator[FakeRoom]:
+    """A broker, a server on it (`more`: of its settings), a room that is joined and online."""
     settings = DisplaySettings(
         room=ROOM,
         timezone="Europe/Berlin",
         data=folder / "data",
         host="127.0.0.1",
         port=free_port(),
-        broker=("127.0.0.1", broker.port),
+        broker=BrokerSettings(url=f"mqtt://127.0.0.1:{broker.port}", client_id=""),
+        logins=broker.logins,
+        **more,
     )
-    settings.data.mkdir()
+    (settings.data / "records").mkdir(parents=True)
+    (settings.data / "lock").touch()
     await broker.start()
     try:
-        async with serving(settings) as url:
+        async with serving(settings, clock) as url:
             room = FakeRoom(broker, settings.data, url)
             await room.join()
             await room.status()

@@ -5,7 +5,8 @@ files    how a file of an export comes to be: private, whole or not at all, name
 …        one file (or package) a format, with `export(case, to) -> paths`; FORMATS is the table of them
 
 Rules of every format:
-- The same record gives the same octets: nothing of an export says when or where it was made.
+- The same record gives the same octets: nothing of an export says when or where it was made. Who used the record until
+  then, as the room's entries say, is all that differs.
 - A record that does not verify is exported only where the caller insists, and then every file says so, in its name and
   in its text.
 - Nothing of `private/`, no DICOM object and no wire byte is in it unless identity was asked for: they may say who the

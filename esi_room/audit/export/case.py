@@ -15,12 +15,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from esi_room.audit import trail
+from esi_room.audit.trail import Used
 from esi_room.commands import Identity
 from esi_room.errors import BrokenRecord
 from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsNumeric, VitalsWaveform
@@ -94,6 +97,14 @@ class Case:
     def lines(self) -> Iterator[bytes]:
         """The octets of the journal, as far as `said` reads it."""
         yield from _lines(self.directory / JOURNAL, _limit(self.report), self.progress)
+
+    @cached_property
+    def uses(self) -> list[Used]:
+        """Who used it, as entries of the room say, until then. The records in which they stand are not verified for
+        that: each names its entry."""
+        if self.directory.parent.name != "records":
+            return []
+        return [used for used in trail.uses(self.directory.parent.parent, self.record) if used.record is not None]
 
     def images(self) -> list[Said]:
         """The images of this case, the late ones with them, by the time at which they were taken: not those of another

@@ -5,6 +5,7 @@
     observing     Observation: readings, pain scores, dose
     treating      Procedure, MedicationAdministration
     imaging       ImagingStudy
+    using         AuditEvent
 
 Rules:
 - Patient is a pseudonym, the salted digest that the journal holds, unless `case.identity` was asked for. The Bundle
@@ -13,7 +14,8 @@ Rules:
 - A form that was corrected has the status `corrected`, its new value, and a note with the old one; one that was
   withdrawn is there as `entered-in-error`.
 - Codes are given where the project has read them in a standard (MDC, UCUM, DCM, LOINC 72514-3), else words alone.
-- Identifiers within follow from the record's id, so that the same record gives the same Bundle.
+- Identifiers within follow from the record's id, so that the same record gives the same Bundle, but for who used it
+  until then.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from esi_room.audit.export.case import Case
-from esi_room.audit.export.fhir import imaging, observing, treating, who
+from esi_room.audit.export.fhir import imaging, observing, treating, using, who
 from esi_room.audit.export.fhir.parts import BROKEN, RECORD, Resource, url
 from esi_room.audit.export.files import named, written
 
@@ -69,6 +71,7 @@ def _resources(case: Case) -> Iterator[Resource]:
     yield from treating.administrations(case)
     yield from imaging.studies(case)
     yield from observing.observations(case)
+    yield from using.audit_events(case)
 
 
 """Provenance comes last: it names all of these."""

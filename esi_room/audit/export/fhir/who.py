@@ -70,7 +70,7 @@ def _device(case: Case, source: str, itself: str | None, carm: CarmImage | None)
 
 def last_time(case: Case) -> str:
     """Of the last entry: the case as it was known then."""
-    return max((case.until, *(said.entry.received for said in case.events)))
+    return max((case.until, *(said.entry.received for said in case.events), *(used.time for used in case.uses)))
 
 
 def provenance(case: Case, of: list[Resource]) -> Resource:
