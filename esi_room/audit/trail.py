@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from esi_room.carm.scan import payloads
 from esi_room.clock import Clock, SystemClock, rfc3339
-from esi_room.events import AuditEvent
+from esi_room.events import AuditEvent, Entry
 from esi_room.events.audit import (
     AUDIT_LOG_USED,
     EXPORT,
@@ -86,12 +86,16 @@ def place(at: Path) -> tuple[Path | None, tuple[str, ...]]:
 
 
 class Used(NamedTuple):
-    """A use of the record as it is known: `time` of it, and where the entry stands; `record` None where it waits."""
+    """A use of the record as it is known: `time` of it, and its entry; None while it waits."""
 
     time: str
     said: AuditEvent
-    record: str | None
-    seq: int | None
+    entry: Entry | None
+
+    @property
+    def where(self) -> str:
+        """`#4 of 20261123T093000Z-1f2e`."""
+        return "waits to be recorded" if self.entry is None else f"#{self.entry.seq} of {self.entry.record}"
 
 
 def uses(root: Path, of: str | None = None) -> list[Used]:
@@ -103,10 +107,10 @@ def uses(root: Path, of: str | None = None) -> list[Used]:
             use = spool.read(path)
         except (ValueError, OSError):
             continue  # the daemon says what it is
-        found[use.said.id] = Used(rfc3339(use.wall_ns), use.said, None, None)
+        found[use.said.id] = Used(rfc3339(use.wall_ns), use.said, None)
     for record in records(root):
         for entry, said in payloads(root, record, AuditEvent):
-            found[said.id] = Used(entry.time, said, entry.record, entry.seq)
+            found[said.id] = Used(entry.time, said, entry)
     wanted = (each for each in found.values() if of is None or concerns(each, of))
     return sorted(wanted, key=lambda each: (each.time, each.said.id))
 

@@ -26,7 +26,8 @@ def show(at: Path, *, as_json: bool) -> int:
     found = trail.uses(root, of[0] if of else None)
     if as_json:
         for each in found:
-            where = {"time": each.time, "record": each.record, "seq": each.seq}
+            place = (None, None) if each.entry is None else (each.entry.record, each.entry.seq)
+            where = {"time": each.time, "record": place[0], "seq": place[1]}
             click.echo(json.dumps(where | {"use": msgspec.to_builtins(each.said)}))
     else:
         for each in found:
@@ -42,10 +43,8 @@ def _in_words(used: Used) -> str:
     ended = f" ({_ENDED[said.outcome]})" if said.outcome else ""
     why = "" if said.reason is None else f": {said.reason}"
     of = " ".join(said.records) or "all records"
-    where = "waits to be recorded" if used.record is None else f"#{used.seq} of {used.record}"
-    return (
-        f"{used.time[:19].replace('T', ' ')}  {said.actor} ({said.user}): {said.what}{ended}{why}, of {of}  [{where}]"
-    )
+    when = used.time[:19].replace("T", " ")
+    return f"{when}  {said.actor} ({said.user}): {said.what}{ended}{why}, of {of}  [{used.where}]"
 
 
 def _printable(text: str) -> str:

@@ -38,7 +38,7 @@ from esi_room.record.verify import Report
 from esi_room.record.verify_lines import MAX_LINE_BYTES
 from esi_room.record.verify_room import record_ids
 
-Place = Literal["journal", "amendment", "late"]
+Place = Literal["journal", "amendment", "late", "use"]
 Progress = Callable[[int], None]
 """Told how many octets more were read."""
 EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
@@ -104,7 +104,7 @@ class Case:
         that: each names its entry."""
         if self.directory.parent.name != "records":
             return []
-        return [used for used in trail.uses(self.directory.parent.parent, self.record) if used.record is not None]
+        return [used for used in trail.uses(self.directory.parent.parent, self.record) if used.entry is not None]
 
     def images(self) -> list[Said]:
         """The images of this case, the late ones with them, by the time at which they were taken: not those of another

@@ -1,7 +1,8 @@
 """`csv`: two tidy tables (RFC 4180, UTF-8, with a heading), as pandas, R or a spreadsheet read them.
 
     <record>.readings.csv   one row a reading of a monitor or a pump
-    <record>.events.csv     one row for everything else: forms, phases, images, dose, deliveries, alerts, gaps …
+    <record>.events.csv     one row for everything else: forms, phases, images, dose, deliveries, alerts, gaps …;
+                            and for who used the record (`place` is then `use`)
 
 Rules:
 - A value that a device marked bad is an empty field with its `status`, never a number; a quantity that a pump does not
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import Any, NamedTuple
 from esi_room.audit.export.case import Case, Said
 from esi_room.audit.export.files import named, written
 from esi_room.events import PumpStatus, VitalsNumeric, VitalsWaveform
+from esi_room.procedure.taken import Taken
 
 READINGS = (
     "record", "seq", "time", "received", "source", "type", "code", "name", "value", "unit", "status", "broken",
@@ -63,12 +66,19 @@ def export(case: Case, to: Path) -> list[Path]:
 
 def rows(case: Case) -> Iterator[tuple[Table, Row]]:
     """Every row of both tables, in the order of the entries."""
-    for said in case.said():
+    for said in itertools.chain(case.said(), _uses(case)):
         entry = said.entry
         first = (entry.record, entry.seq, entry.time, entry.received, entry.source, entry.type)
         for table in TABLES:
             for row in table.rows(case, said):
                 yield table, (*first, *row, case.broken or "")
+
+
+def _uses(case: Case) -> Iterator[Said]:
+    """Who used it, of later records: what its own journal has is there."""
+    for used in case.uses:
+        if used.entry is not None and used.entry.record != case.record:
+            yield Said("use", used.entry, Taken.of_entry(used.entry))
 
 
 def _readings(_: Case, said: Said) -> Iterator[Row]:
@@ -86,7 +96,7 @@ def _readings(_: Case, said: Said) -> Iterator[Row]:
 def _events(case: Case, said: Said) -> Iterator[Row]:
     if isinstance(said.data, VitalsNumeric | VitalsWaveform):
         return
-    corrections = case.corrections.get(said.entry.seq, ()) if said.place != "late" else ()
+    corrections = case.corrections.get(said.entry.seq, ()) if said.place in ("journal", "amendment") else ()
     corrected_by = " ".join(str(each.entry.seq) for each in corrections)
     yield (
         said.place,

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, XRayAngiographicImageStorage
 
 from esi_room import events as e
-from esi_room.clock import ManualClock, parse_rfc3339, rfc3339
+from esi_room.audit import trail
+from esi_room.clock import ManualClock, SystemClock, parse_rfc3339, rfc3339
 from esi_room.commands import Amend, Identity
 from esi_room.events.clinical import Component, Correction, DrawnUp, DrugGiven, Pain
 from esi_room.procedure import identity as identities
@@ -22,6 +23,8 @@ from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Identity as RoomIdentity
 from esi_room.record.journal import Journal
+from esi_room.record.reader import records
+from esi_room.room.uses import Uses
 
 BEGAN = "2026-03-29T00:55:00Z"  # five minutes before the clocks go forward in Berlin
 NAME = "Muster^Erika"
@@ -224,6 +227,25 @@ async def build(root: Path) -> Built:
 def built(tmp_path: Path) -> Built:
     """A fresh one: to be broken, too."""
     return asyncio.run(build(tmp_path / "data"))
+
+
+@pytest.fixture
+def used(built: Built) -> Built:
+    """Somebody verified the room, looked at the patient, and began a replay; somebody else used another record."""
+    other = built.directory.parent / records(built.root)[0]
+    clock = SystemClock()
+    trail.note(built.root, "110101", "R", "verified: 3 record(s) hold", actor="Auditor B")
+    trail.note(built.directory, "110110", "R", "looked at who the patient was", actor="Dr. A", reason="call back")
+    trail.note(built.directory, "110111", "R", "replayed it <fast>", outcome=trail.CUT_SHORT)
+    trail.note(other, "110111", "R", "replayed another")
+
+    async def take_in() -> None:
+        async with Journal.open(built.root, clock, RoomIdentity(room="esi-1")) as journal:
+            await Uses(journal, clock).look()
+
+    asyncio.run(take_in())
+    trail.note(built.directory, "110111", "R", "waits: it is not in the chain yet")
+    return built
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,7 @@ import pytest
 from click.testing import CliRunner
 from fhir.resources.R4B.bundle import Bundle
 
-from esi_room.audit import trail
 from esi_room.cli import main
-from esi_room.clock import SystemClock
-from esi_room.record.journal import Identity, Journal
-from esi_room.room.uses import Uses
 
 
 def export(built: Any, to: Path, *more: str) -> dict[str, Any]:
@@ -118,25 +113,8 @@ def test_it_is_the_same_every_time(built, bundle, tmp_path):
     assert export(built, tmp_path / "again") == bundle
 
 
-def used(built: Any) -> None:
-    """Somebody verified the room and looked at the patient, somebody else used another record; a daemon recorded it."""
-    other = built.directory.parent / sorted(each.name for each in built.directory.parent.iterdir())[0]
-    trail.note(built.root, "110101", "R", "verified: 3 record(s) hold", actor="Auditor B")
-    trail.note(built.directory, "110110", "R", "looked at who the patient was", actor="Dr. A", reason="call back")
-    trail.note(built.directory, "110111", "R", "replayed it", outcome=trail.CUT_SHORT)
-    trail.note(other, "110111", "R", "replayed another")
-
-    async def run() -> None:
-        async with Journal.open(built.root, SystemClock(), Identity(room="esi-1")) as journal:
-            await Uses(journal, SystemClock()).look()
-
-    asyncio.run(run())
-
-
-def test_who_used_the_record_are_audit_events(built, tmp_path):
-    used(built)
-    trail.note(built.directory, "110111", "R", "waits to be recorded: it is not in the chain yet")
-    bundle = export(built, tmp_path / "out")
+def test_who_used_the_record_are_audit_events(used, tmp_path):
+    bundle = export(used, tmp_path / "out")
     test_every_reference_leads_to_an_entry(bundle)
     room, patient, replay = sorted(of(bundle, "AuditEvent"), key=lambda each: each["type"]["code"])
     assert room["type"] == {
@@ -144,8 +122,8 @@ def test_who_used_the_record_are_audit_events(built, tmp_path):
     }  # fmt: skip
     assert (room["action"], room["outcome"], room["agent"][0]["who"]["display"]) == ("R", "0", "Auditor B")
     assert room["entity"][0]["description"] == "verified: 3 record(s) hold"
-    assert room["entity"][0]["what"]["identifier"]["value"] == built.record
-    newest = sorted(each.name for each in built.directory.parent.iterdir())[-1]
+    assert room["entity"][0]["what"]["identifier"]["value"] == used.record
+    newest = sorted(each.name for each in used.directory.parent.iterdir())[-1]
     assert room["entity"][0]["detail"][0]["valueString"].startswith(f"{newest}#")
     assert [each["role"]["display"] for each in patient["entity"]] == ["Report", "Patient"]
     assert patient["purposeOfEvent"] == [{"text": "call back"}]

@@ -205,3 +205,10 @@ def test_a_browser_shows_it(built: Any, tmp_path: Path, peers: ModuleType) -> No
     )  # fmt: skip
     colours = Image.open(shot).convert("RGB").getcolors(1 << 20)
     assert colours is not None and len(colours) > 200
+
+
+def test_who_used_the_record_is_on_it(used, tmp_path):
+    uses = section(export(used, tmp_path / "out"), "Who used this record")
+    assert uses.count("<tr>") == 4
+    assert "Auditor B" in uses and "call back" in uses and "replayed it &lt;fast&gt;" in uses
+    assert "replayed another" not in uses and "waits" not in uses

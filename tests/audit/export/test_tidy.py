@@ -117,3 +117,11 @@ def test_what_leads_out_of_the_record_is_not_read(built, to, tmp_path):
 def test_what_is_no_record_or_no_format(tmp_path, more):
     done = CliRunner().invoke(main, ["export", str(tmp_path), "--format", "csv", *more])
     assert done.exit_code == 2
+
+
+def test_who_used_the_record_is_there(used, to):
+    export(used, to)
+    rows = [row for row in table(to / f"{used.record}.events.csv") if row["type"] == "audit.event"]
+    assert {row["place"] for row in rows} == {"use"} and all(row["record"] > used.record for row in rows)
+    assert sorted(json.loads(row["data"])["event"] for row in rows) == ["110101", "110110", "110111"]
+    assert {"Auditor B", "Dr. A"} < {row["actor"] for row in rows} and {row["corrected_by"] for row in rows} == {""}

@@ -43,13 +43,13 @@ def _agent(used: Used) -> Resource:
 
 
 def _entities(case: Case, used: Used) -> Iterator[Resource]:
-    entry = {"type": url("entry"), "valueString": f"{used.record}#{used.seq}"}
+    entry = "" if used.entry is None else f"{used.entry.record}#{used.entry.seq}"
     yield {
         "what": {"identifier": {"system": RECORD, "value": case.record}},
         "type": {"system": _TYPES, "code": "2", "display": "System Object"},
         "role": {"system": _ROLES, "code": "3", "display": "Report"},
         "description": used.said.what,
-        "detail": [entry],
+        "detail": [{"type": url("entry"), "valueString": entry}],
     }
     if used.said.event == PATIENT_RECORD:
         yield {

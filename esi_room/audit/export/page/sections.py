@@ -28,7 +28,7 @@ def verdict(case: Case) -> Html:
         return element("div", element("b", what), element("ul", *where, *notes), class_="verdict broken")
     state = "sealed" if report.sealed else "still open"
     what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments, {state}; "
-    what += "nothing was altered, removed or inserted."
+    what += f"nothing was altered, removed or inserted{', but for what was erased' if report.erased else ''}."
     head_hash = element("div", f"SHA-256 of its last line: {report.head}", class_="hash")
     return element(
         "div", element("b", "Verified: "), what, element("ul", *notes) if notes else "", head_hash, class_="verdict"
@@ -71,9 +71,26 @@ def sections(case: Case, curves: Curves, pictures: dict[str, Thumbnail]) -> Iter
         ("Phases", _phases(case)),
         ("What the record lacks", _lacks(case)),
         ("Said by the staff", _forms(case)),
+        ("Who used this record", _uses(case)),
     ]
     for title, body in parts:
         yield element("section", element("h2", title), body)
+
+
+def _uses(case: Case) -> Html:
+    """As the room's records say, until the page was made."""
+    rows = (
+        (
+            moment(used.time, case.zone, day=True),
+            used.said.actor,
+            used.said.user,
+            used.said.what,
+            used.said.reason or "",
+            used.where,
+        )
+        for used in case.uses
+    )
+    return table(("Time", "By", "From", "What", "Why", "Entry"), rows)
 
 
 def _corrections(case: Case) -> Html:
