@@ -41,7 +41,7 @@ ROLES: Mapping[str, Access] = {
     "display": Access(_ALL, _ASKING),
     "console": Access((*_ALL, "private/identity"), ("command/+",)),
     "engineer": Access(_DEVICES, ()),
-    "auditor": Access(("event/#", "state/checkpoint", "state/amendment", "status", "replay/#"), ("replay/#", *_ASKING)),
+    "auditor": Access(_ALL, ("replay/#", *_ASKING)),
 }
 
 

@@ -11,9 +11,11 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from http.cookies import Morsel
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from playwright.async_api import Page
 
 from esi_room.clock import Clock, SystemClock, rfc3339
@@ -246,3 +248,54 @@ async def a_room(
     finally:
         await broker.stop()
         shutil.rmtree(broker.folder, ignore_errors=True)
+
+
+class Browser:
+    """A client of the server: keeps cookies, follows nothing, says where it comes from."""
+
+    def __init__(self, url: str, **more: Any) -> None:
+        self.url, self._more = url, more
+        self.origin = {"Origin": url.rstrip("/")}
+
+    async def __aenter__(self) -> Browser:
+        jar = aiohttp.CookieJar(unsafe=True)
+        self._session = aiohttp.ClientSession(self.url, cookie_jar=jar, **self._more)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self._session.get(path, **{"allow_redirects": False, **more})
+
+    def post(self, path: str, **more: Any) -> Any:
+        return self._session.post(path, **{"allow_redirects": False, **more})
+
+    def mqtt(self, **headers: str) -> Any:
+        """The WebSocket."""
+        return self._session.ws_connect("/mqtt", protocols=("mqtt",), headers={**self.origin, **headers})
+
+    async def status(self, path: str, **more: Any) -> int:
+        async with self.get(path, **more) as answer:
+            return int(answer.status)
+
+    async def login(self, name: str, password: str = PASSWORD, next_: str = "", **more: Any) -> str:
+        """Where the answer leads to; its status where it leads nowhere."""
+        async with self.get("/login.json") as answer:
+            csrf = (await answer.json())["csrf"]
+        fields = {"name": name, "password": password, "csrf": csrf, "next": next_, **more}
+        async with self.post("/login", data=fields, headers=self.origin) as answer:
+            return str(answer.headers.get("Location", answer.status))
+
+    async def config(self) -> dict[str, Any]:
+        async with self.get("/config.json") as answer:
+            return dict(await answer.json())
+
+    def cookie(self) -> Morsel[str]:
+        """The session's."""
+        (found,) = (each for each in self._session.cookie_jar if each.key in {"esi-room", "__Host-esi-room"})
+        return found
+
+    def cookies(self) -> str:
+        """As a header."""
+        return "; ".join(f"{each.key}={each.value}" for each in self._session.cookie_jar)

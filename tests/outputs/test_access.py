@@ -22,7 +22,7 @@ SEEN = {
     "display": DISPLAY,
     "console": {*RETAINED, *SENT},
     "engineer": {"event/device/state", "state/device/pump-1", "status"},
-    "auditor": {"event/vitals/numeric", "event/device/state", "state/checkpoint", "status", "replay/1/state/vitals"},
+    "auditor": DISPLAY,
 }
 SAID = {
     "display": {"command/backfill", "command/frame"},

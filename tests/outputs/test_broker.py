@@ -186,5 +186,5 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
         "display": {"event/vitals/numeric", "event/device/state", "state/vitals"},
         "console": set(sent),
         "engineer": {"event/device/state"},
-        "auditor": {"event/vitals/numeric", "event/device/state"},
+        "auditor": {"event/vitals/numeric", "event/device/state", "state/vitals"},
     }
