@@ -45,6 +45,14 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path, peers: ModuleType
         yield room
 
 
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def calm_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FakeRoom]:
+    """A room whose pages ask nobody, for tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("calm")
+    async with a_room(Nats(folder / "b"), folder) as room:
+        yield room
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_site(tmp_path: Path) -> AsyncIterator[FakeRoom]:
     async with a_room(Nats(tmp_path / "b"), tmp_path) as room:
@@ -181,8 +189,8 @@ async def test_a_page_goes_with_its_session(tmp_path: Path, monkeypatch: pytest.
                 await display.client._disconnected
 
 
-async def test_no_other_sites_page_gets_a_socket(open_site: FakeRoom) -> None:
-    async with Browser(open_site.url) as browser:
+async def test_no_other_sites_page_gets_a_socket(calm_site: FakeRoom) -> None:
+    async with Browser(calm_site.url) as browser:
         for origin in ("http://evil.example", "null", "", "https://127.0.0.1:1"):
             with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
                 await browser.mqtt(Origin=origin)
@@ -191,9 +199,9 @@ async def test_no_other_sites_page_gets_a_socket(open_site: FakeRoom) -> None:
         assert await browser.status("/mqtt", headers=browser.origin) == 400
 
 
-async def test_pages_are_bounded(open_site: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_are_bounded(calm_site: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "PAGES_PER_SESSION", 2)
-    async with Browser(open_site.url) as browser, browser.mqtt(), browser.mqtt():
+    async with Browser(calm_site.url) as browser, browser.mqtt(), browser.mqtt():
         with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
             await browser.mqtt()
 
@@ -218,9 +226,9 @@ HELLO = packet(1, 0, binary(b"MQTT") + b"\4\2\0\x3c" + binary(b"open-1"))
     ],
 )
 async def test_garbage_ends_its_own_connection_and_no_other(
-    open_site: FakeRoom, frames: list[bytes], code: int | None
+    calm_site: FakeRoom, frames: list[bytes], code: int | None
 ) -> None:
-    async with Browser(open_site.url) as browser, browser.mqtt() as ws, browser.mqtt() as other:
+    async with Browser(calm_site.url) as browser, browser.mqtt() as ws, browser.mqtt() as other:
         await other.send_bytes(HELLO.replace(b"open-1", b"open-2"))
         assert await other.receive_bytes() == b"\x20\2\0\0"
         for frame in frames:
@@ -232,23 +240,23 @@ async def test_garbage_ends_its_own_connection_and_no_other(
         assert await other.receive_bytes() == b"\xd0\0"
 
 
-async def test_text_is_no_mqtt(open_site: FakeRoom) -> None:
-    async with Browser(open_site.url) as browser, browser.mqtt() as ws:
+async def test_text_is_no_mqtt(calm_site: FakeRoom) -> None:
+    async with Browser(calm_site.url) as browser, browser.mqtt() as ws:
         await ws.send_str("hello")
         await ws.receive()
         assert ws.close_code == 1002
 
 
-async def test_a_connect_in_the_smallest_pieces(open_site: FakeRoom) -> None:
-    async with Browser(open_site.url) as browser, browser.mqtt() as ws:
+async def test_a_connect_in_the_smallest_pieces(calm_site: FakeRoom) -> None:
+    async with Browser(calm_site.url) as browser, browser.mqtt() as ws:
         for byte in HELLO:
             await ws.send_bytes(bytes([byte]))
         assert await ws.receive_bytes() == b"\x20\2\0\0"
 
 
-async def test_who_says_nothing_is_cut_off(open_site: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_says_nothing_is_cut_off(calm_site: FakeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "FIRST_S", 0.1)
-    async with Browser(open_site.url) as browser, browser.mqtt() as ws:
+    async with Browser(calm_site.url) as browser, browser.mqtt() as ws:
         await ws.send_bytes(HELLO[:5])
         await ws.receive()
         assert ws.close_code == 1013
