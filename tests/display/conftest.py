@@ -41,6 +41,7 @@ def _load(name: str) -> ModuleType:
 rig = _load("display_rig")
 _load("console_rig")
 _load("schema_values")
+_load("record_rig")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

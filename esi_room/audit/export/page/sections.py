@@ -26,13 +26,15 @@ def verdict(case: Case) -> Html:
         what = "BROKEN: this record does not verify. What follows may have been altered."
         where = [element("li", each) for each in case.broken.split("; ")]
         return element("div", element("b", what), element("ul", *where, *notes), class_="verdict broken")
-    state = "sealed" if report.sealed else "still open"
-    what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments, {state}; "
-    what += f"nothing was altered, removed or inserted{', but for what was erased' if report.erased else ''}."
+    what = f"{report.lines} entries, {report.images} DICOM objects and {report.amendments} amendments"
+    erased = ", but for what was erased" if report.erased else ""
+    if report.sealed:
+        word, what = "Verified: ", f"{what}, sealed; nothing was altered, removed or inserted{erased}."
+    else:
+        word = "The record is still open. Verified so far: "
+        what += f"; up to here nothing was altered, removed or inserted{erased}. It has no seal yet."
     head_hash = element("div", f"SHA-256 of its last line: {report.head}", class_="hash")
-    return element(
-        "div", element("b", "Verified: "), what, element("ul", *notes) if notes else "", head_hash, class_="verdict"
-    )
+    return element("div", element("b", word), what, element("ul", *notes) if notes else "", head_hash, class_="verdict")
 
 
 def head(case: Case) -> Html:

@@ -54,7 +54,7 @@ def _keys(found: Curves) -> Iterator[Html]:
     several = len(found) > 1
     for n, key in enumerate(found):
         fill = _COLOURS[n % 4] if several else None
-        yield element("text", _named(key), x=0, y=28 + 13 * n, fill=fill, class_="note")
+        yield element("text", _named(key), x=0, y=26 + 12 * n, fill=fill, class_="note")
 
 
 def _named(key: tuple[str, str]) -> str:

@@ -12,6 +12,18 @@ import { make } from "./dom.js";
 import { Picture } from "./picture.js";
 import { TEXTS, WHY, figure, span } from "./words.js";
 
+/** The figures of one cuff measurement in one row, as they are spoken: `136/83, mean 100`. @param {any[]} vitals */
+function joinedCuff(vitals) {
+  const of = (/** @type {string} */ name) => vitals.find((each) => each.series.name === `nibp_${name}_mmhg`);
+  const [high, low, mean] = [of("systolic"), of("diastolic"), of("mean")];
+  const whole = [high, low].every((each) => each !== undefined && each.seen.t === high.seen.t && each.seen.value !== null);
+  if (!whole) return vitals;
+  const known = mean !== undefined && mean.seen.t === high.seen.t && mean.seen.value !== null;
+  const value = `${figure(high.seen.value)}/${figure(low.seen.value)}${known ? `, ${TEXTS.mean} ${figure(mean.seen.value)}` : ""}`;
+  const cuff = { series: { ...high.series, name: "nibp_mmhg", label: TEXTS.cuff }, seen: { ...high.seen, value } };
+  return [...vitals.filter((each) => each !== high && each !== low && !(known && each === mean)), cuff];
+}
+
 export class Panel {
   /** @param {import("./known.js").Known} known @param {import("./words.js").Moments} moments */
   constructor(known, moments) {
@@ -22,7 +34,7 @@ export class Panel {
     this.phase = make("div", { class: "now" });
     /** @type {Record<string, HTMLElement>} */
     this.parts = {};
-    const order = ["pump", "vitals", "dose", "said", "alerts"];
+    const order = ["alerts", "pump", "vitals", "dose", "said"];
     const sections = order.map((name) => {
       this.parts[name] = make("div", { class: name });
       return make("section", {}, make("h3", {}, /** @type {any} */ (TEXTS)[name]), this.parts[name]);
@@ -97,9 +109,9 @@ export class Panel {
   #byDevice(vitals, t) {
     const rows = [];
     for (const source of new Set(vitals.map((each) => each.series.source))) {
-      const of = vitals.filter((each) => each.series.source === source);
-      const names = { class: "source" };
-      rows.push(make("tr", names, make("th", { scope: "colgroup", colspan: "3" }, source)), ...of.map((each) => this.#vital(each, t)));
+      const of = joinedCuff(vitals.filter((each) => each.series.source === source));
+      const name = make("th", { scope: "colgroup", colspan: "3" }, source);
+      rows.push(make("tr", { class: "source" }, name), ...of.map((each) => this.#vital(each, t)));
     }
     return make("table", {}, make("tbody", {}, ...rows));
   }

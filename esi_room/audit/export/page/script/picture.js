@@ -60,6 +60,7 @@ export class Picture {
 
   async #fetch() {
     this.busy = true;
+    this.element.setAttribute("aria-busy", "true");
     while (this.wanted !== null) {
       const { frame, source, t } = this.wanted;
       const image = this.data.images[frame.image];
@@ -73,6 +74,7 @@ export class Picture {
       else this.#absent(image.reason ?? TEXTS.cannotShow, this.#words(frame, source, t), source.key);
     }
     this.busy = false;
+    this.element.removeAttribute("aria-busy");
   }
 
   /** @param {string} url @param {any} frame @param {any} source @param {number} t */

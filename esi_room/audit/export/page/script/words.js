@@ -34,6 +34,8 @@ export const TEXTS = {
   volumeUnknown: "of at least one the volume is not known",
   drugUnsaid: "drug not said",
   vitals: "Vital signs",
+  cuff: "Cuff",
+  mean: "mean",
   noVitals: "No monitor had said anything",
   more: (/** @type {number} */ n) => `${n} more`,
   dose: "Dose so far",
