@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from esi_room.carm.scan import payloads
 from esi_room.events import CarmImage, CarmMpps, ProcedureStarted
 from esi_room.record.erasing import IDENTITY, is_erasable
 from esi_room.record.reader import directory, records, tail
+from esi_room.record.scan import payloads
 
 _SEALED = b'"type":"record.sealed"'
 _TAIL_BYTES = 1 << 20  # a seal has some hundred bytes a device

@@ -14,7 +14,6 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple
 
-from esi_room.carm.scan import payloads
 from esi_room.clock import Clock, SystemClock, rfc3339
 from esi_room.events import AuditEvent, Entry
 from esi_room.events.audit import (
@@ -31,6 +30,7 @@ from esi_room.record import spool
 from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID
 from esi_room.record.reader import records
+from esi_room.record.scan import payloads
 
 DONE: Outcome = 0
 CUT_SHORT: Outcome = 4

@@ -24,13 +24,13 @@ from msgspec.structs import replace
 from esi_room.carm import identity
 from esi_room.carm.cases import Cases, Orders
 from esi_room.carm.identity import Verdict
-from esi_room.carm.scan import payloads
 from esi_room.carm.shapes import Patient
 from esi_room.clock import Clock
 from esi_room.commands import Order
 from esi_room.events import AlertRaised, CarmImage, CarmMpps, Event
 from esi_room.record.entry import sha256
 from esi_room.record.journal import Journal, Receipt
+from esi_room.record.scan import payloads
 
 SOURCE = "carm"
 RULE = "carm.identity_mismatch"

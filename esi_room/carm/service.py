@@ -26,7 +26,6 @@ from esi_room.carm.keeper import SOURCE, Keeper
 from esi_room.carm.passing.dispatch import Dispatch
 from esi_room.carm.patients import Patients
 from esi_room.carm.picture.previewer import Preview, Previewer
-from esi_room.carm.scan import Listener, read_back
 from esi_room.carm.settings import CarmSettings
 from esi_room.carm.steps import Steps
 from esi_room.carm.time_axis.frames import Frames
@@ -55,6 +54,7 @@ from esi_room.errors import RecordError
 from esi_room.events import CarmCommitment, CarmImage, CarmMpps, DeviceState, Event, Payload
 from esi_room.record.journal import Journal
 from esi_room.record.reader import directory
+from esi_room.record.scan import Listener, read_back
 
 ENDING = "the room is ending"
 SUCCESS, OUT_OF_RESOURCES = 0x0000, 0xA700

@@ -19,6 +19,7 @@ from esi_room.procedure.amended import facts_of
 from esi_room.procedure.follow_ups import Contact, contacts
 from esi_room.record import recovery
 from esi_room.record.reader import journal_path, records
+from esi_room.record.removed import there
 
 FOUND_DUE = 1
 _COLUMNS = ("record", "planned for", "contact", "state", "procedure")
@@ -27,7 +28,7 @@ _COLUMNS = ("record", "planned for", "contact", "state", "procedure")
 def show(data: Path, on: date | None, *, as_json: bool) -> int:
     """Print the follow-ups of a data directory's procedures but those still to come; the exit status."""
     day = on or _today(data)
-    procedures = [record for record in records(data) if recovery.kind(data, record) == "procedure"]
+    procedures = [record for record in there(data) if recovery.kind(data, record) == "procedure"]
     found = [contact for record in procedures for contact in contacts(facts_of(data, record), day)]
     listed = [contact for contact in found if contact.state != "to come"]
     if as_json:

@@ -11,6 +11,7 @@ from esi_room.audit.export import FORMATS, Export, exporter
 from esi_room.audit.export.case import Case, load
 from esi_room.cli import CALLED_WRONG
 from esi_room.cli.bar import Bar
+from esi_room.cli.places import must_be_there
 from esi_room.cli.uses import used
 from esi_room.events.audit import EXPORT
 
@@ -38,8 +39,7 @@ def command(record: Path, *, name: str, to: Path, even_if_broken: bool, identity
     The record is verified first. Who the patient is stays out unless asked for. Exit status 1: the record does not
     verify (with --even-if-broken, the files are there all the same).
     """
-    if not (record / "journal.jsonl").exists():
-        raise click.UsageError(f"{record} is no record (a record has a journal.jsonl)")
+    must_be_there(record)
     export = _exporter(name)
     what = f"exported as {name}{', with who the patient was' if identity else ''}"
     with used(record, EXPORT, "R", what):

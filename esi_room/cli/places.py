@@ -8,6 +8,7 @@ import click
 
 from esi_room.config import load
 from esi_room.record.reader import JOURNAL, directory
+from esi_room.record.removed import removal
 
 
 def found(record: str, configuration: Path) -> Path:
@@ -15,6 +16,14 @@ def found(record: str, configuration: Path) -> Path:
     at = Path(record)
     if not (at / JOURNAL).is_file() and configuration.is_file() and at.name == record:
         at = directory(load(configuration).room.data, record)
-    if not (at / JOURNAL).is_file():
-        raise click.UsageError(f"{record} is no record: there is no {at / JOURNAL}")
+    must_be_there(at)
     return at
+
+
+def must_be_there(at: Path) -> None:
+    """UsageError where this directory is no record, or one that the room removed."""
+    if not (at / JOURNAL).is_file():
+        gone = removal(at.resolve().parent.parent, at.resolve().name)
+        if gone is not None:
+            raise click.UsageError(f"record {gone.said.record} {gone.words}")
+        raise click.UsageError(f"{at} is no record: there is no {at / JOURNAL}")

@@ -18,6 +18,7 @@ from esi_room.events.audit import AUDIT_LOG_USED
 from esi_room.record import held
 from esi_room.record.verify import Report
 from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
+from esi_room.record.verify_retention import REMOVED
 from esi_room.record.verify_room import record_ids, rooms, verify_room
 
 EXAMPLE = """\b
@@ -82,7 +83,7 @@ def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
     found = read_witnessed(witness)
     if found.problem is not None:
         raise BrokenRecord(str(found.problem))
-    alone = (path / "journal.jsonl").exists()
+    alone = _is_record(path)
     ids, of_rooms = ({path.resolve().name}, set[str]()) if alone else (set(record_ids(path)), rooms(path))
     mine = tuple(each for each in found.checkpoints if each.record in ids or each.room in of_rooms)
     if not mine:
@@ -91,10 +92,15 @@ def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
 
 
 def _reports(path: Path, witnessed: tuple[Checkpoint, ...], progress: Callable[[int], None]) -> Iterator[Report]:
-    if (path / "journal.jsonl").exists():
+    if _is_record(path):
         yield held.report(path, witnessed=witnessed, progress=progress)
         return
     yield from verify_room(path, being_written=held.being_written(path), witnessed=witnessed, progress=progress)
+
+
+def _is_record(path: Path) -> bool:
+    """A record's directory, or what is left of one."""
+    return (path / "journal.jsonl").exists() or (path / REMOVED).exists()
 
 
 def _size(path: Path) -> int:
@@ -105,6 +111,9 @@ def _line(report: Report) -> str:
     if not report.ok:
         return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {escape(str(problem))}" for problem in report.problems)
     state = "sealed" if report.sealed else "open"
+    if report.removed is not None:
+        notes = "".join(f"\n        note: {escape(note)}" for note in report.notes)
+        return f"[yellow]removed[/] {report.record}  {report.kind or '?':9}  {escape(report.removed)}{notes}"
     what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
     what += f", {report.amendments} amendments" if report.amendments else ""
     what += f", signed up to line {report.signed_lines}" if report.signed_lines else ""
@@ -115,7 +124,8 @@ def _line(report: Report) -> str:
 def _verdict(reports: list[Report], broken: int) -> str:
     if broken:
         return f"{broken} of {len(reports)} record(s) DO NOT HOLD."
-    erased = ", but for what was erased and is said above" if any(report.erased for report in reports) else ""
+    gone = any(report.erased or report.removed for report in reports)
+    erased = ", but for what was erased or removed and is said above" if gone else ""
     return f"All {len(reports)} record(s) hold: nothing was altered, removed or inserted{erased}."
 
 
@@ -133,6 +143,7 @@ def _as_dict(report: Report) -> dict[str, object]:
         "record": report.record,
         "ok": report.ok,
         "kind": report.kind,
+        "removed": report.removed,
         "sealed": report.sealed,
         "entries": report.lines,
         "images": report.images,

@@ -24,7 +24,7 @@ from esi_room.config.carm import (
 )
 from esi_room.config.display import Display, DisplayBroker
 from esi_room.config.lines import Lines
-from esi_room.config.model import Device, Mqtt, Procedure, Room, RoomConfig, RoomFile
+from esi_room.config.model import Device, Mqtt, Procedure, Retention, Room, RoomConfig, RoomFile
 from esi_room.config.notes import notes
 from esi_room.config.rules import Mistake
 from esi_room.config.table import Table
@@ -44,6 +44,7 @@ TABLES: dict[tuple[str, ...], type[Table]] = {
     ("carm", "worklist", "hospital"): CarmHospital,
     ("device",): Device,
     ("procedure",): Procedure,
+    ("retention",): Retention,
     ("display",): Display,
     ("display", "broker"): DisplayBroker,
 }

@@ -36,6 +36,8 @@ from esi_room.line import LineSettings
 
 # Room for a prefix around a room's id; every broker we know takes it, though MQTT 3.1.1 promises only 23.
 CLIENT_ID_MAX_CHARACTERS = 64
+# A few runs of a C-arm: less would empty a room that was set up with a zero too few.
+QUOTA_MIN_BYTES = 1 << 30
 # A password file holds one line: anything much longer is another file named by mistake.
 PASSWORD_MAX_BYTES = 4096
 
@@ -143,6 +145,28 @@ class Procedure(Table):
     )
 
 
+class Retention(Table):
+    """How long records are kept. Without this table: for ever."""
+
+    keep_days: int | None = Field(
+        default=None, ge=1, description="whole days; records sealed longer ago are removed; at least 1"
+    )
+    keep_images_days: int | None = Field(
+        default=None, ge=1, description="whole days; images of records sealed longer ago are removed; at least 1"
+    )
+    max_bytes: int | None = Field(
+        default=None,
+        ge=QUOTA_MIN_BYTES,
+        description="bytes that all records may have together; beyond them the oldest images go, then the oldest "
+        f"records; at least {QUOTA_MIN_BYTES}",
+    )
+    only_archived: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="a list of ids of [[carm.destination]]: nothing is removed before each of them has its images",
+    )
+
+
 class RoomFile(Table):
     """All that a `room.toml` may hold."""
 
@@ -151,6 +175,7 @@ class RoomFile(Table):
     carm: Carm | None = Field(default=None, description="the table [carm] with ae_title")
     device: tuple[Device, ...] = Field(default=(), strict=False, description="tables [[device]], one for each device")
     procedure: Procedure = Field(default=Procedure(), description="the table [procedure]")
+    retention: Retention = Field(default=Retention(), description="the table [retention]")
     display: Display | None = Field(default=None, description="the table [display] with listen")
 
 

@@ -22,6 +22,7 @@ def notes(config: RoomConfig) -> Iterator[Mistake]:
     """Remarks on a configuration that is right."""
     yield from _mqtt(config)
     yield from _carm(config)
+    yield from _retention(config)
     for index, device in enumerate(config.device):
         yield from (Mistake(("device", index, key), text) for key, text in _device(device))
     if config.display is not None:
@@ -94,6 +95,25 @@ def _display(display: Display) -> Iterator[Mistake]:
     ):
         if file is not None and file.is_file() and file.stat().st_mode & _OTHERS_MAY_READ:
             yield Mistake(path, f"others may read {file}: chmod 600 it")
+
+
+def _retention(config: RoomConfig) -> Iterator[Mistake]:
+    said = config.retention
+    limits = (said.keep_days, said.keep_images_days, said.max_bytes)
+    if limits == (None, None, None):
+        if said.only_archived:
+            text = "nothing is ever removed: there is neither keep_days, keep_images_days nor max_bytes"
+            yield Mistake(("retention", "only_archived"), text)
+        return
+    how = f"esi-room records {config.room.data} --retention --config {config.path}"
+    yield Mistake(("retention",), f"records are removed by it; what would go now: {how}")
+    destinations = {each.id: each for each in config.carm.destination} if config.carm is not None else {}
+    if destinations and not said.only_archived:
+        yield Mistake(("retention",), "no only_archived: images go whether an archive has them or not")
+    for index, name in enumerate(said.only_archived):
+        if not destinations[name].commitment:
+            text = f"{name} is not asked to commit to what it was sent: that it took it is all that is known"
+            yield Mistake(("retention", "only_archived", index), text)
 
 
 def _device(device: Device) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from esi_room.config.display import Display
 from esi_room.config.lines import Path
 from esi_room.config.model import Mqtt
 from esi_room.config.table import Table
-from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen, split_url
+from esi_room.config.values import DEFAULT_PORTS, EMBEDDED, TLS_SCHEMES, Listen, did_you_mean, split_url
 from esi_room.config.words import shown
 
 # Sources of entries that are no devices: a device of this name could not be told from them in the record.
@@ -42,6 +42,7 @@ def mistakes(raw: dict[str, Any]) -> Iterator[Mistake]:
     yield from _twice(raw, ("carm", "destination"), ("id",))
     yield from _destinations_are_no_devices(raw)
     yield from _tls(raw)
+    yield from _retention(raw)
 
 
 def table(raw: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -188,6 +189,29 @@ def _tls(raw: dict[str, Any]) -> Iterator[Mistake]:
             yield Mistake((*path, "tls"), f"{name}.tls without [carm.tls], which says with which certificate")
         elif name == "carm.peer" and "listen" not in tls:
             yield Mistake((*path, "tls"), "carm.peer.tls without carm.tls.listen, the address that it would come to")
+
+
+def _retention(raw: dict[str, Any]) -> Iterator[Mistake]:
+    """Archives that are there and are sent images; and no images kept longer than their record."""
+    said = table(raw, "retention")
+    days, images_days = said.get("keep_days"), said.get("keep_images_days")
+    if isinstance(days, int) and isinstance(images_days, int) and images_days > days:
+        text = f"retention.keep_images_days = {images_days} is more than keep_days; allowed: at most {days}"
+        yield Mistake(("retention", "keep_images_days"), text)
+    sent = {one.get("id"): one.get("images", True) for _, one in tables(raw, "carm", "destination")}
+    archives = said.get("only_archived")
+    for index, name in enumerate(archives if isinstance(archives, list) else []):
+        path = ("retention", "only_archived", index)
+        if not isinstance(name, str):
+            continue
+        if name not in sent:
+            known = ", ".join(shown(each) for each in sent) or "none, there is no [[carm.destination]]"
+            near = did_you_mean(name, (each for each in sent if isinstance(each, str)))
+            text = f"retention.only_archived: {shown(name)} is no carm.destination.id{near}; allowed: {known}"
+            yield Mistake(path, text)
+        elif sent[name] is False:
+            text = f"retention.only_archived: {shown(name)} is sent no images; allowed: one with images = true"
+            yield Mistake(path, text)
 
 
 def _twice(raw: dict[str, Any], keys: Path, what: tuple[str, ...]) -> Iterator[Mistake]:

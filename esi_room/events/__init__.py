@@ -79,7 +79,9 @@ from esi_room.events.record import (
     RecordAmended,
     RecordOpened,
     RecordRecovered,
+    RecordRemoved,
     RecordSealed,
+    RecordShed,
     WireHead,
 )
 
@@ -88,6 +90,8 @@ PAYLOADS: tuple[type[Payload], ...] = (
     RecordRecovered,
     RecordSealed,
     RecordAmended,
+    RecordShed,
+    RecordRemoved,
     ClockSync,
     ClockStep,
     ClockOffset,
@@ -181,7 +185,9 @@ __all__ = [
     "RecordAmended",
     "RecordOpened",
     "RecordRecovered",
+    "RecordRemoved",
     "RecordSealed",
+    "RecordShed",
     "Severity",
     "SyringeBalance",
     "VitalAt",

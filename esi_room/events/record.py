@@ -69,6 +69,46 @@ class RecordAmended(Payload, frozen=True):
     sha256: str
 
 
+class RecordShed(Payload, frozen=True):
+    """The images of a sealed record are taken away, because `[retention]` says so. Its other files stay.
+
+    It is durable before the first of them goes. `images`: the SHA-256 of each object."""
+
+    TYPE: ClassVar = "record.shed"
+    record: str
+    rule: Literal["keep_images_days", "max_bytes"]
+    reason: str
+    images: tuple[str, ...]
+    freed_bytes: int
+
+
+class RecordRemoved(Payload, frozen=True):
+    """A sealed record is removed, because `[retention]` says so: its checkpoints and this line (`removed.jsonl`) stay.
+
+    It is durable before the first file goes. The room's chain leads across the hole: `prev` is what the record's first
+    line named, `head` the SHA-256 of its last, which `checkpoint` signs."""
+
+    TYPE: ClassVar = "record.removed"
+    record: str
+    rule: Literal["keep_days", "max_bytes"]
+    reason: str
+    kind: str
+    room: str
+    opened: str
+    closed: str
+    prev: str
+    head: str
+    entries: int
+    images: int
+    amendments: int
+    freed_bytes: int
+    checkpoint: str
+    """Of its seal: the line of `checkpoints.jsonl`, without its newline."""
+    before: str
+    """SHA-256 of the `record.removed` before this one in the room (64 zeros for the first): the record in which that
+    stands may be removed in its turn, and what it said stays under the room's chain."""
+
+
 class ClockSync(Payload, frozen=True):
     """The host's clock synchronisation changed."""
 

@@ -30,6 +30,7 @@ from esi_room.record.amendments import read_amendments
 from esi_room.record.entry import Cursor, Line
 from esi_room.record.journal import Journal, Receipt
 from esi_room.record.reader import find, read, records
+from esi_room.record.removed import removal
 
 MAX_PAYLOAD_BYTES = 64 << 10  # a long note is 4 KB; more is no command
 MAX_REMEMBERED = 10_000  # answers kept for repeated ids: days of a busy room
@@ -131,7 +132,9 @@ class Commands:
     async def _backfill(self, command: Backfill) -> Answer:
         lines, following = await asyncio.to_thread(_again, self._journal, command)
         if lines is None:
+            gone = removal(self._journal.root, command.record)
             problem = f"record {command.record} has no line {command.from_seq}"
+            problem = problem if gone is None else f"record {command.record} {gone.words}"
             return Answer(command.client, _no(command.id, [problem]))
         reply = Reply(
             id=command.id,

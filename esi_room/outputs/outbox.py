@@ -147,6 +147,15 @@ class Outbox:
         return find(root, cursor.record, cursor.seq) == cursor or not journal_path(root, cursor.record).exists()
 
 
+def unpublished(path: Path, record: str) -> bool:
+    """Whether lines of this record still wait for a broker that is away, by the cursor's file."""
+    try:
+        cursor = msgspec.json.decode(path.read_bytes(), type=Cursor)
+    except (OSError, msgspec.MsgspecError):
+        return False  # nothing was ever published: `Outbox` begins with the open record, or sends what there is
+    return cursor.record <= record
+
+
 def _replace(path: Path, octets: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_suffix(".new")

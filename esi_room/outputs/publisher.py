@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import aiomqtt
 import msgspec
@@ -41,6 +42,7 @@ BACKOFF_S = (0.2, 10.0)  # first and longest pause between two attempts
 STEADY_S = 2.0
 GOODBYE_S = 3.0  # how long a stopping daemon waits for a slow broker; the rest is sent at the next start
 MAX_IMAGE_BYTES = 512 << 10
+CURSOR = Path("cursors") / "mqtt.json"  # below the data directory
 
 log = structlog.get_logger()
 _encoder = msgspec.json.Encoder()
@@ -71,7 +73,7 @@ class Publisher:
     ) -> None:
         self._journal, self._settings, self._clock, self._commands = journal, settings, clock, commands
         self._topics = Topics(settings.room)
-        self._outbox = Outbox(journal, self._topics, journal.root / "cursors" / "mqtt.json", self._say_status)
+        self._outbox = Outbox(journal, self._topics, journal.root / CURSOR, self._say_status)
         self._retained = Retained()
         self._feed = StateFeed(journal, clock, self._publish_state)
         self._since = rfc3339(clock.now().wall_ns)
@@ -81,6 +83,7 @@ class Publisher:
         self._attempts = 0
         self._status: Status | None = None
         self._unsigned: str | None = None
+        self._unremoved: str | None = None
         self._look_at_journal()
         journal.at_change(self._look_at_journal)
 
@@ -130,6 +133,11 @@ class Publisher:
     def set_unsigned(self, problem: str | None) -> None:
         """Why the record is not being signed, for `status`; None: it is."""
         self._unsigned = problem
+        self._say_status()
+
+    def set_unremoved(self, problem: str | None) -> None:
+        """Why records are not removed as `[retention]` wants it, for `status`; None: they are."""
+        self._unremoved = problem
         self._say_status()
 
     # --- connections --------------------------------------------------------------------------------------
@@ -254,7 +262,12 @@ class Publisher:
             self._retained.set(self._topics(t.STATUS), _encoder.encode(status))
 
     def _problem(self) -> str | None:
-        problems: Sequence[str | None] = (self._journal.problem, self._unsigned, self._outbox.problem)
+        problems: Sequence[str | None] = (
+            self._journal.problem,
+            self._unsigned,
+            self._unremoved,
+            self._outbox.problem,
+        )
         return "; ".join(filter(None, problems)) or None
 
     def _offline(self, since: str | None, reason: str) -> bytes:

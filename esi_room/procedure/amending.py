@@ -47,11 +47,12 @@ class Amending:
     def __init__(self, journal: Journal, clock: Clock, *, disk: Disk | None = None) -> None:
         self._journal, self._clock = journal, clock
         self._amendments = Amendments(journal.root, disk or Disk())
-        self._one_at_a_time = asyncio.Lock()
+        self.quiet = asyncio.Lock()
+        """While it is held, nothing is amended."""
 
     async def resume(self) -> None:
         """After a start of the daemon: announce what a crash left durable and unannounced."""
-        async with self._one_at_a_time:
+        async with self.quiet:
             try:
                 left = await asyncio.to_thread(self._amendments.unannounced)
             except OSError as error:
@@ -63,7 +64,7 @@ class Amending:
     async def amend(self, command: Amend) -> Receipt:
         """Amend the record that `command` names; the receipt of the entry that announces it."""
         said = form_of(command)
-        async with self._one_at_a_time:
+        async with self.quiet:
             try:
                 made = await asyncio.to_thread(self._make, command, said, self._clock.now())
             except BrokenRecord as error:

@@ -9,12 +9,15 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 from esi_room.events.clinical import FollowUp, FollowUpPlan
 from esi_room.procedure.facts import Facts
+
+PATIENCE_DAYS = 30  # nobody asks any more after that; the record need not be kept for it
 
 State = Literal["to come", "due", "late", "done", "not planned"]
 
@@ -79,3 +82,11 @@ def _state(plan: FollowUpPlan | None, done: FollowUp | None, on: date) -> tuple[
         return "not planned", 0
     days = (on - date.fromisoformat(plan.due)).days
     return ("to come" if days < 0 else "late" if days else "due"), max(0, days)
+
+
+def awaited(found: Iterable[Contact]) -> str | None:
+    """Which of a record's follow-ups somebody will still want to enter; None: none."""
+    for each in found:
+        if each.state in ("to come", "due") or (each.state == "late" and each.late_days <= PATIENCE_DAYS):
+            return f"the follow-up planned for {each.planned_for} is not entered"
+    return None

@@ -28,6 +28,7 @@ from esi_room.record import recovery
 from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID, Cursor, Line, encode, sha256
 from esi_room.record.reader import directory, journal_path, last_line, records
+from esi_room.record.removed import removal
 from esi_room.record.writing import append_durably
 
 AMENDMENTS = "amendments.jsonl"
@@ -213,6 +214,9 @@ class Amendments:
         return amendments(self._root, record)[-1]
 
     def _sealed(self, record: str) -> _Seal:
+        gone = removal(self._root, record)
+        if gone is not None:
+            raise CommandRefused(f"record {record} {gone.words}; it cannot be amended")
         if RECORD_ID.fullmatch(record) is None or not journal_path(self._root, record).exists():
             raise CommandRefused(f"there is no record {record!r} here: `esi-room records` lists them")
         if recovery.kind(self._root, record) != "procedure":

@@ -100,6 +100,14 @@ class Disk:
             rest -= min(rest, _ERASE_BYTES)
         os.fsync(descriptor)
 
+    def unlink(self, path: Path) -> None:
+        """This name is gone; a link is not followed."""
+        path.unlink(missing_ok=True)
+
+    def remove_directory(self, path: Path) -> None:
+        """This empty directory is gone."""
+        path.rmdir()
+
 
 def _fsync(path: Path, flags: int) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)

@@ -17,6 +17,7 @@ import msgspec
 from esi_room.clock import parse_rfc3339
 from esi_room.record.entry import NO_PREVIOUS, VERSION, sha256
 from esi_room.record.reader import journal_path
+from esi_room.record.removed import removal
 
 
 class Head(msgspec.Struct):
@@ -77,6 +78,9 @@ def examine(root: Path, record: str, previous_head: str | None) -> Found:
 
 def head_of(root: Path, record: str) -> str:
     """SHA-256 of the last whole line of a record's journal, sound or not; what the next record's `prev` names."""
+    gone = removal(root, record)
+    if gone is not None:
+        return gone.said.head
     last = b""
     with journal_path(root, record).open("rb") as file:
         for line in file:
@@ -86,9 +90,12 @@ def head_of(root: Path, record: str) -> str:
 
 
 def kind(root: Path, record: str) -> str | None:
-    """What kind of record it is, by its first line; None where that does not hold. OSError."""
-    with journal_path(root, record).open("rb") as file:
-        head = sound(file.readline(), record, 0, None)
+    """What kind of record it is, by its first line; None where that does not hold, or is gone. OSError."""
+    try:
+        with journal_path(root, record).open("rb") as file:
+            head = sound(file.readline(), record, 0, None)
+    except FileNotFoundError:
+        return None
     return None if head is None else _kind(head)
 
 

@@ -1,7 +1,8 @@
 """Verifying one record: its files, held to its own lines. `verify_lines.py` says what a line is,
 `verify_checkpoints.py` what a signature, `verify_clocks.py` when a clock ran backwards, `verify_amendments.py`
-what was said after the seal; `verify_room.py` holds the records of a room together. These six stand alone: they use
-the standard library and nothing else of this package.
+what was said after the seal, `verify_retention.py` what is left of a record that the room removed; `verify_room.py`
+holds the records of a room together. These seven stand alone: they use the standard library and nothing else of this
+package.
 
 What holds, if nothing is found (points 2, 3, 7 and 8 with what the room says of this record):
 
@@ -77,6 +78,7 @@ from esi_room.record.verify_lines import (
     unfinished,
     unreadable,
 )
+from esi_room.record.verify_retention import REMOVED, Removed, problems_of
 
 JOURNAL = "journal.jsonl"
 _PARTS = {JOURNAL, AMENDMENTS, CHECKPOINTS, "wire", "frames", "private"}
@@ -100,6 +102,7 @@ class Report:
     signed_lines: int = 0
     head: str = ZEROS
     erased: int = 0
+    removed: str | None = None  # in words, when and why the room removed it
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -111,10 +114,11 @@ class Report:
 @dataclass
 class Elsewhere:
     """What entries of the room say of a record from outside of it. `gone`: files that were erased (`frames/….dcm`),
-    each with the words of when, by whom and why."""
+    each with the words of when, by whom and why. `removed`: the room removed it."""
 
     announced: list[Announced] = field(default_factory=list)
     gone: dict[str, str] = field(default_factory=dict)
+    removed: Removed | None = None
 
 
 def verify_record(
@@ -138,6 +142,8 @@ def verify_record(
         return report
     signed = read_checkpoints(directory, signing.keys)
     progress(signed.read_bytes)
+    if elsewhere is not None and elsewhere.removed is not None:
+        return _verify_removed(directory, previous_head, elsewhere.removed, signed, signing, report)
     claims = _Claims(wanted={each.seq for each in (*signed.checkpoints, *signing.witnessed)})
     if previous_head is None:
         report.notes.append("the chain to the record before it was not checked")
@@ -161,6 +167,24 @@ def verify_record(
         _verify_private(directory, claims.private, elsewhere, report)
     _say_gone(directory, gone, report)
     _verify_kept(directory, claims.kept, report)
+    return report
+
+
+def _verify_removed(
+    directory: Path, previous_head: str | None, gone: Removed, signed: Found, signing: Signing, report: Report
+) -> Report:
+    """Nothing of it can be read any more; how it stands in the room's chain can be verified."""
+    data = gone.data
+    report.removed, report.sealed, report.head = gone.words, True, data["head"]
+    report.kind, report.room, report.lines = data["kind"], data["room"], data["entries"]
+    report.opened, report.closed, report.checkpoints = data["opened"], data["closed"], len(signed.checkpoints)
+    report.problems += problems_of(directory, previous_head, gone, signed)
+    taken = removed(directory, signed, signing.witnessed)
+    report.problems += [taken] if taken is not None else []
+    report.signed_lines = 0 if report.problems else report.lines
+    report.notes += signed.notes
+    if set(names(directory)) != {CHECKPOINTS, REMOVED}:
+        report.notes.append("its removal is not finished: files of it are still there")
     return report
 
 

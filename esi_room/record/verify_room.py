@@ -8,6 +8,8 @@ What holds, if `verify_room` finds nothing, beside what `verify.py` says of each
    as an `audit.event` says; those that still wait in `audit/` for the daemon count, and a note says that they wait.
 4. The room signs in order: once a later record has a checkpoint, every earlier one has that of its seal.
 5. With `witnessed`: every record holds what somebody else kept of it, and none of those is gone.
+6. A record that is not there was removed, as a `record.removed` says (`verify_retention.py`); images that are not there
+   were shed, as a `record.shed` says. The chain of point 1 leads across such a hole.
 
 The standard library and nothing else of this package.
 """
@@ -28,6 +30,7 @@ from esi_room.record.verify import JOURNAL, Elsewhere, Report, verify_record
 from esi_room.record.verify_amendments import Announced
 from esi_room.record.verify_checkpoints import CHECKPOINTS, Checkpoint, Signing, read_keys
 from esi_room.record.verify_lines import (
+    HASH,
     JOURNAL_KEYS,
     MAX_LINE_BYTES,
     ZEROS,
@@ -39,7 +42,9 @@ from esi_room.record.verify_lines import (
     parsed,
     plain,
 )
+from esi_room.record.verify_retention import Removed, left, removals, removed_in
 
+_MARKS = (b'"type":"record.amended"', b'"type":"record.shed"', b'"type":"record.removed"', b'"erased":[')
 _ERASABLE = re.compile(
     r"private/(identity\.json|[0-9a-f]{64}\.mpps)(\.new)?|frames/[0-9a-f]{64}\.dcm|wire/[A-Za-z0-9_-]{1,64}\.jsonl"
 )
@@ -58,7 +63,7 @@ def verify_room(
     somebody else kept."""
     head = ZEROS
     ids = record_ids(data)
-    elsewhere = _elsewhere(data, ids)
+    elsewhere = _elsewhere(data, ids, whole=True)
     keys, last_signed = read_keys(data), _last_signed(data, ids)
     seen: dict[str, list[Checkpoint]] = {}
     for each in witnessed:
@@ -129,7 +134,8 @@ def head_before(directory: Path) -> str | None:
         return None
     data = directory.parent.parent
     before = [record for record in record_ids(data) if record < directory.name]
-    head = ZEROS
+    gone = left(directory.parent / before[-1]) if before else None
+    head = ZEROS if gone is None else str(gone.data["head"])
     for _, _, octets in _journal(data, before[-1]) if before else ():
         head = hashlib.sha256(octets).hexdigest() if octets.endswith(b"\n") else head
     return head
@@ -144,15 +150,16 @@ def elsewhere_of(directory: Path) -> Elsewhere | None:
     return _elsewhere(data, later).get(directory.name, Elsewhere())
 
 
-def _elsewhere(data: Path, records: list[str]) -> dict[str, Elsewhere]:
+def _elsewhere(data: Path, records: list[str], *, whole: bool = False) -> dict[str, Elsewhere]:
     """What these records say of others, by the record that they speak of. It is read ahead and believed; that the lines
-    which say so were not altered is verified with their own record."""
+    which say so were not altered is verified with their own record. `whole`: these are all records of the room."""
     found: dict[str, Elsewhere] = defaultdict(Elsewhere)
+    removed: list[Removed] = []
     for use in _waiting(data):
         _erased(found, use, "this waits in audit/ to be recorded")
     for record in records:
         for path, number, octets in _journal(data, record):
-            if b'"type":"record.amended"' not in octets and b'"erased":[' not in octets:
+            if not any(mark in octets for mark in _MARKS):
                 continue
             entry, _ = parsed(path, number, octets, JOURNAL_KEYS)
             said, where = entry.get("data"), f"line {number} of {record}"
@@ -162,7 +169,22 @@ def _elsewhere(data: Path, records: list[str]) -> dict[str, Elsewhere]:
                 found[str(said.get("record"))].announced.append(one)
             elif entry.get("type") == "audit.event" and isinstance(said, dict):
                 _erased(found, {"time": entry["time"], "said": said}, where)
+            elif entry.get("type") == "record.shed" and isinstance(said, dict):
+                _shed(found, record, str(entry["time"]), said, where)
+            elif (gone := removed_in(path, number, octets, said=True)) is not None:
+                removed.append(gone)
+    for record, each in removals(data, records, removed, whole=whole).items():
+        found[record].removed = each
     return dict(found)
+
+
+def _shed(found: dict[str, Elsewhere], record: str, time: str, said: dict[str, Any], where: str) -> None:
+    """The images of an older record that the room took away."""
+    shed = str(said.get("record"))
+    for digest in said["images"] if isinstance(said.get("images"), list) and shed < record else ():
+        if HASH.fullmatch(str(digest)):
+            words = f"shed by the room {time[:19]}Z, as {where} says: {plain(str(said.get('reason'))[:200])}"
+            found[shed].gone[f"frames/{digest}.dcm"] = words
 
 
 def _erased(found: dict[str, Elsewhere], use: dict[str, Any], where: str) -> None:

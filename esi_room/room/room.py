@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -47,6 +48,7 @@ from esi_room.procedure.observer import Observer
 from esi_room.record.checkpoints import Checkpointer
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
+from esi_room.room.retention import Retention, needs_of, policy_of, today_in
 from esi_room.room.settings import broker_settings, carm_settings
 from esi_room.room.uses import Uses
 from esi_room.station import Station
@@ -102,6 +104,9 @@ class Room:
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
         observers.append(Uses(journal, self._clock).run())
+        if (retention := self._retention(journal, amending, publisher)) is not None:
+            await retention.resume()
+            observers.append(retention.run())
         observers += [observer.run(), desk.close_forgotten(self._configuration.procedure.close_after_idle_min * 60)]
         if carm is not None:
             desk.use_worklist(carm.orders)
@@ -160,6 +165,14 @@ class Room:
         if carm is None:
             return None
         return CarmService(carm_settings(carm), journal, self._clock, on_preview=on_preview, cases=desk)
+
+    def _retention(self, journal: Journal, amending: Amending, publisher: Publisher) -> Retention | None:
+        policy = policy_of(self._configuration)
+        if policy.keeps_all:
+            return None
+        zone = ZoneInfo(journal.timezone)
+        waits = needs_of(self._configuration, journal.root, lambda: today_in(zone, self._clock))
+        return Retention(journal, self._clock, policy, waits, quiet=amending.quiet, tell=publisher.set_unremoved)
 
     async def _keep_standby_short(self, journal: Journal) -> None:
         while True:

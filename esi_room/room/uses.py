@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import structlog
 
-from esi_room.carm.scan import payloads
 from esi_room.clock import Clock, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AuditEvent, Event
@@ -29,6 +28,7 @@ from esi_room.record import erasing, spool
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal
 from esi_room.record.reader import records
+from esi_room.record.scan import payloads
 from esi_room.record.spool import Use
 
 LOOK_S = 1.0

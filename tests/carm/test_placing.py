@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from esi_room.carm.scan import read_back
 from esi_room.carm.time_axis.placing import Placer
 from esi_room.clock import NS, ManualClock, Stamp, parse_rfc3339, rfc3339
 from esi_room.events import CarmImage, CarmMpps, Event, InstanceRef
 from esi_room.record.journal import Identity, Journal
+from esi_room.record.scan import read_back
 
 NOON_NS = parse_rfc3339("2026-11-23T12:00:00Z")
 

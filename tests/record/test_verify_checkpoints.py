@@ -231,13 +231,21 @@ def test_without_the_library_everything_but_signatures_is_checked(room, monkeypa
     assert "lines were cut off" in _problems(room)[0]
 
 
-def test_the_six_files_import_nothing_else_of_the_package():
+def test_the_seven_files_import_nothing_else_of_the_package():
     code = (
         "import sys; import esi_room.record.verify_room; "
         "print(sorted(m for m in sys.modules if m.startswith(('esi_room.', 'cryptography', 'msgspec'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    files = ["verify", "verify_amendments", "verify_checkpoints", "verify_clocks", "verify_lines", "verify_room"]
+    files = [
+        "verify",
+        "verify_amendments",
+        "verify_checkpoints",
+        "verify_clocks",
+        "verify_lines",
+        "verify_retention",
+        "verify_room",
+    ]
     assert done.stdout.strip() == str(["esi_room.record", *(f"esi_room.record.{name}" for name in files)])
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from esi_room.carm.dose.homes import Homes, is_report
 from esi_room.carm.dose.ledger import Ledger, Origin
-from esi_room.carm.scan import entries
 from esi_room.carm.shapes import DoseReport, Step
 from esi_room.clock import Clock
 from esi_room.events import CarmDose, CarmImage, Event
 from esi_room.record.journal import Journal, Receipt
+from esi_room.record.scan import entries
 
 SOURCE = "carm"
 

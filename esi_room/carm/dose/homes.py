@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from esi_room.carm.scan import entries
 from esi_room.events import CarmImage, CarmMpps, RecordOpened
 from esi_room.record.reader import records
+from esi_room.record.scan import entries
 
 STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."  # the SOP classes that begin so (PS3.4 table B.5-1)
 # A report comes minutes after its case: procedure, standby, procedure, standby is a morning.

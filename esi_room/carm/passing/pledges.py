@@ -133,7 +133,7 @@ class Pledges:
         failed = {}
         for uid, sop_class in pledge.instances.items():
             places = self._index.find(uid)
-            if not places:
+            if not any(_there(self._journal.root, place) for place in places):  # removed by `[retention]`, perhaps
                 failed[uid] = _UNKNOWN
             elif any(place.sop_class_uid != sop_class for place in places):
                 failed[uid] = _OTHER_CLASS
@@ -227,9 +227,17 @@ def _whole(root: Path, places: list[Held]) -> bool:
     return all(any(_intact(root, place) for place in places if place.sha256 == digest) for digest in digests)
 
 
+def _there(root: Path, place: Held) -> bool:
+    return _file(root, place).exists()
+
+
+def _file(root: Path, place: Held) -> Path:
+    return directory(root, place.record) / "frames" / f"{place.sha256}.dcm"
+
+
 def _intact(root: Path, place: Held) -> bool:
     try:
-        with (directory(root, place.record) / "frames" / f"{place.sha256}.dcm").open("rb") as file:
+        with _file(root, place).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == place.sha256
     except OSError:
         return False

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from esi_room.carm.picture.previewer import Previewer
-from esi_room.carm.scan import payloads
 from esi_room.carm.time_axis.timeline import Frame, Timeline
 from esi_room.events import CarmImage, Entry
 from esi_room.record.reader import directory, records
+from esi_room.record.removed import removal
+from esi_room.record.scan import payloads
 
 
 class Found(NamedTuple):
@@ -35,11 +36,16 @@ class Frames:
         """The frame that was on at `wall_ns` in `record`."""
         if record not in records(self._root):
             return Found(None, None, f"there is no record {record}")
+        gone = removal(self._root, record)
+        if gone is not None:
+            return Found(None, None, f"record {record} {gone.words}")
         timeline = await asyncio.to_thread(self._timeline, record)
         frame = timeline.at(wall_ns)
         if frame is None:
             return Found(None, None, "no image had been taken by then in this record")
         path = directory(self._root, frame.entry.record) / "frames" / f"{frame.sha256}.dcm"
+        if not path.exists():
+            return Found(frame, None, "its image is not kept any more: `esi-room verify` says since when, and why")
         shown = await self._previewer.picture(path, frame.number)
         return Found(frame, shown.jpeg, shown.reason)
 

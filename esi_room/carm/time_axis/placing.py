@@ -23,6 +23,7 @@ from esi_room.carm.time_axis.offset import Estimate, Offsets, parsed
 from esi_room.clock import NS, Stamp, parse_rfc3339
 from esi_room.events import CarmImage, CarmMpps, ClockOffset, Entry, RecordOpened, RecordSealed
 from esi_room.record.reader import journal_path, records
+from esi_room.record.removed import removal
 
 # A record's first and last line: `record.sealed` names each wire log, 150 bytes each.
 _LAST_LINE_BYTES = 64 << 10
@@ -75,7 +76,7 @@ class Placer:
                 continue
             ends = _ends(journal_path(self._root, record))
             if ends is None:
-                whole = False
+                whole = whole and removal(self._root, record) is not None
                 continue
             self._read.add(record)
             first, last = ends

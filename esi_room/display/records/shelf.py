@@ -27,6 +27,7 @@ from esi_room.clock import Clock, SystemClock
 from esi_room.display.records.summary import Stat, Summary, stat, summary
 from esi_room.display.records.work import CannotShow, made, verified
 from esi_room.record.reader import JOURNAL, directory, journal_path, records
+from esi_room.record.removed import there
 
 PAGES_BYTES = 96 << 20  # kept: some fifty cases
 FRAMES_BYTES = 64 << 20  # kept: some five hundred frames
@@ -128,7 +129,7 @@ class Shelf:
         return journal_path(self._data, record).is_file() and record in records(self._data)
 
     def _look(self) -> tuple[list[Summary], dict[str, str]]:
-        found = [self._summary(record) for record in records(self._data)]
+        found = [self._summary(record) for record in there(self._data)]
         self._summaries = {one.record: self._summaries[one.record] for one in found}
         return found, self._prints([one.record for one in found])
 

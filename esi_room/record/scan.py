@@ -1,4 +1,4 @@
-"""The journals read back by type of entry: what the C-arm's side must know after a restart is in the record itself.
+"""The journals read back by type of entry: what must be known after a restart is in the record itself.
 
 A journal is mostly heartbeats; the lines of a type are found by their octets, and those alone are parsed. What does not
 parse is `verify`'s business. Everything here reads whole journals: call it in a thread.
@@ -16,6 +16,9 @@ import msgspec
 
 from esi_room.events import Entry, Payload
 from esi_room.record.reader import journal_path, records
+
+WINDOW_BYTES = 1 << 20  # searched at one go, a millisecond: no other thread runs meanwhile
+MARK_BYTES = 64  # more than the octets of any type: one that lies across two windows is found in the second
 
 Listener = Callable[[Entry, Any], None]
 """Is told an entry and its payload."""
@@ -41,22 +44,31 @@ def payloads(root: Path, record: str, *kinds: type[Payload]) -> Iterator[tuple[E
 
 def entries(root: Path, record: str, *kinds: type[Payload]) -> Iterator[Entry]:
     """The entries of these types in a record's journal, in their order."""
+    return (entry for _, entry in lines(root, record, *kinds))
+
+
+def lines(root: Path, record: str, *kinds: type[Payload]) -> Iterator[tuple[bytes, Entry]]:
+    """Likewise, each with its octets, newline included."""
     journal = journal_path(root, record)
     if not journal.is_file() or journal.stat().st_size == 0:
         return
     types = {kind.TYPE for kind in kinds}
     mark = re.compile(b'"type":"(?:%b)"' % b"|".join(re.escape(each).encode() for each in types))
     with journal.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
-        found = mark.search(octets)
-        while found is not None:
+        at, size = 0, len(octets)
+        while at < size:
+            found = mark.search(octets, at, at + WINDOW_BYTES)
+            if found is None:
+                at += WINDOW_BYTES - MARK_BYTES
+                continue
             start, end = octets.rfind(b"\n", 0, found.start()) + 1, octets.find(b"\n", found.end())
             del found  # it holds the map open
             if end < 0:
                 return
             entry = _parsed(octets[start:end], Entry)
             if entry is not None and entry.type in types:
-                yield entry
-            found = mark.search(octets, end)
+                yield octets[start : end + 1], entry
+            at = end
 
 
 def _parsed(octets: bytes | msgspec.Raw, kind: Any) -> Any:
