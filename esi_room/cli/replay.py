@@ -25,12 +25,14 @@ from esi_room.cli.bar import Bar
 from esi_room.cli.places import found
 from esi_room.cli.uses import used
 from esi_room.config import RoomConfig, load
+from esi_room.errors import CommandRefused
 from esi_room.events.audit import AUDIT_LOG_USED, PROCEDURE_RECORD
 from esi_room.outputs.client import BrokerSettings
 from esi_room.outputs.topics import LEVEL, Topics
 from esi_room.record import held
 from esi_room.record.reader import JOURNAL
 from esi_room.record.verify import Report
+from esi_room.record.verify_room import elsewhere_of
 from esi_room.room import broker_settings
 
 EXAMPLE = """\b
@@ -105,6 +107,7 @@ def command(
     if derive:
         with used(at, AUDIT_LOG_USED, "R", "derived it again") as use:
             verified(at, even_if_broken=even_if_broken)
+            _must_have_bytes(at)
             status = deriving.show(at, load(path) if path.is_file() else None, as_json=as_json)
             use.what += ": it differs" if status else ": no difference"
         sys.exit(status)
@@ -118,6 +121,14 @@ def command(
         topics = Topics(f"{said.room}/replay/{name}")
         played = asyncio.run(_play(at, span, topics, broker(url, path), speed, images=images))
     click.echo(f"replayed {played.entries} entries and {played.others} states and images below {topics('')}")
+
+
+def _must_have_bytes(record: Path) -> None:
+    """CommandRefused where the bytes of its devices were lawfully erased."""
+    elsewhere = elsewhere_of(record.resolve())
+    for name, words in ({} if elsewhere is None else elsewhere.gone).items():
+        if name.startswith("wire/"):
+            raise CommandRefused(f"{record.name} cannot be derived again: {name} was {words}")
 
 
 def verified(record: Path, *, even_if_broken: bool) -> Report:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
@@ -124,6 +125,19 @@ def test_with_objects_nothing_names_the_patient_any_more(record):
     left = [path for path in record.rglob("*") if path.is_file()]
     assert {path.name for path in left} == {"journal.jsonl", "checkpoints.jsonl"}
     assert not any(each.encode() in path.read_bytes() for path in left for each in WHO)
+
+
+def test_what_needs_the_objects_says_that_they_were_erased(record, tmp_path):
+    erase(record, "--with-objects")
+    derived = CliRunner().invoke(main, ["replay", str(record), "--derive"])
+    assert derived.exit_code == 1 and "cannot be derived again: wire/" in derived.stderr
+    arguments = ["--format", "bundle", "--identity", "--to", str(tmp_path)]
+    exported = CliRunner().invoke(main, ["export", str(record), *arguments])
+    assert exported.exit_code == 0
+    with ZipFile(tmp_path / f"{record.name}.zip") as archive:
+        readme = archive.read(f"{record.name}/README.txt").decode()
+        assert not [name for name in archive.namelist() if "/frames/" in name or "/private/" in name]
+    assert "Erased since" in readme and "request no. 17" in readme
 
 
 def test_erasing_twice_says_that_there_is_nothing(record):

@@ -149,7 +149,11 @@ def readme(case: Case) -> str:
 
 def _verdict(case: Case) -> str:
     report = case.report
-    return f"It verified when it was exported: {report.lines} entries, {report.amendments} amendments."
+    verdict = f"It verified when it was exported: {report.lines} entries, {report.amendments} amendments."
+    if not report.erased:
+        return verdict
+    erased = "\n".join(f"- {note}" for note in report.notes if "erased" in note)
+    return f"{verdict}\nErased since, so that the checks below find no such file:\n{erased}"
 
 
 def _last(case: Case) -> str:
