@@ -10,12 +10,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from click.testing import CliRunner, Result
 
 from esi_room import config
 from esi_room.audit import trail
+from esi_room.cli import main
 from esi_room.cli.asking import ask
 from esi_room.errors import BrokerError, RecordError
+from esi_room.outputs.client import connect
 from esi_room.record import spool
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify_room import verify_room
@@ -119,6 +123,51 @@ async def test_who_used_the_record_is_an_entry_while_the_daemon_runs_and_when_it
     async with running(written):
         assert await used(root) == ["verified while it runs", "verified while it is away"]
     assert all(report.ok for report in verify_room(root))
+
+
+async def retained(configuration: config.RoomConfig) -> dict[str, bytes]:
+    """What somebody who comes now is told of the patient, as far as the room's status."""
+    found: dict[str, bytes] = {}
+    settings = msgspec.structs.replace(room.broker_settings(configuration, {}), client_id="late-1")
+    async with connect(settings) as client:
+        await client.listen("esi/esi-1/private/identity")
+        await client.listen("esi/esi-1/status")
+        async with asyncio.timeout(10):
+            async for message in client.received():
+                found[str(message.topic).rpartition("/")[2]] = bytes(message.payload)
+                if "status" in found:
+                    break
+    return found
+
+
+async def test_the_broker_keeps_no_patient_of_a_procedure_that_is_over_and_an_erased_one_comes_back_nowhere(written):
+    async with running(written) as configuration:
+        answer = await say(configuration, "start", procedure="L4/5", identity={"name": "Doe^Jane", "id": "4711"})
+        for _ in range(200):
+            if b"Doe^Jane" in (await retained(configuration)).get("identity", b""):
+                break
+        record = configuration.room.data / "records" / answer["record"]
+        refused = await asyncio.to_thread(erased, record)
+        assert refused.exit_code == 1 and "is open" in refused.stderr
+        assert (await say(configuration, "end"))["ok"]
+        done = await asyncio.to_thread(erased, record)
+        assert done.exit_code == 0 and "until the daemon is started again" in done.output
+        while list(spool.folder(configuration.room.data).iterdir()):
+            await asyncio.sleep(0.05)
+        for _ in range(200):
+            if "identity" not in (told := await retained(configuration)):
+                break
+        assert "identity" not in told
+    async with running(written) as configuration:
+        await say(configuration, "note", text="the next day")
+        assert "identity" not in await retained(configuration)
+    octets = [path.read_bytes() for path in configuration.room.data.rglob("*") if path.is_file()]
+    assert not [each for each in octets if b"Doe^Jane" in each]
+    assert all(report.ok for report in verify_room(configuration.room.data))
+
+
+def erased(record: Path) -> Result:
+    return CliRunner().invoke(main, ["identity", "erase", str(record), "--reason", "request no. 17"])
 
 
 async def test_a_second_daemon_on_the_same_data_says_who_is_there(written):

@@ -19,9 +19,10 @@ from esi_room.cli.uses import say
 from esi_room.errors import CommandRefused, RecordError
 from esi_room.events import ProcedureStarted
 from esi_room.events.audit import MOST_ERASED, PATIENT_RECORD
+from esi_room.outputs import store
 from esi_room.procedure import identity as identities
 from esi_room.procedure.discretion import giving_away
-from esi_room.record import erasing
+from esi_room.record import erasing, held
 from esi_room.record.disk import Disk
 from esi_room.record.verify_lines import file_digest
 from esi_room.record.verify_room import elsewhere_of
@@ -99,24 +100,22 @@ def erase(record: str, *, path: Path, reason: str, actor: str | None, with_objec
     if is_open(root, at.name):
         raise CommandRefused(f"record {at.name} is open: who is on the table is needed until the procedure has ended")
     who = identities.read_file(at / erasing.IDENTITY)
-    if who is not None and giving_away(who, {"reason": reason, "actor": actor or ""}):
-        raise CommandRefused(
-            "--reason or --actor names the patient: both stand in the record for ever, say it otherwise"
-        )
-    held = carriers(root, at.name)
-    names = _left(root, (*held.identity, *held.objects) if with_objects else held.identity)
+    if who is not None and giving_away(who, {"reason": reason}):
+        raise CommandRefused("--reason names the patient, and it stays in the record for ever: say it otherwise")
+    carried = carriers(root, at.name)
+    names = _left(root, (*carried.identity, *carried.objects) if with_objects else carried.identity)
     if names:
         _erase(at, root, names, reason, actor)
     else:
         click.echo(f"nothing to erase: {_nobody(at, there=False)}")
-    _say_what_stays(root, held.objects)
+    if carried.identity:
+        _forget(root)
+    _say_what_stays(root, carried.objects)
 
 
 def _erase(at: Path, root: Path, names: list[str], reason: str, actor: str | None) -> None:
-    there = sum((root / "records" / name).exists() for name in names)
-    what = f"erased who the patient was: {_counted(names)}" + (
-        f", {len(names) - there} gone before" * (there < len(names))
-    )
+    gone = sum(not (root / "records" / name).exists() for name in names)
+    what = f"erased who the patient was: {_counted(names)}" + (f", {gone} gone before" if gone else "")
     for begin in range(0, len(names), MOST_ERASED):
         part = tuple(names[begin : begin + MOST_ERASED])
         problem = trail.note(at, PATIENT_RECORD, "D", what, actor=actor, reason=reason, erased=part)
@@ -127,6 +126,20 @@ def _erase(at: Path, root: Path, names: list[str], reason: str, actor: str | Non
     except OSError as error:
         raise RecordError(f"not everything was erased: {error.filename}: {error.strerror}; call it again") from error
     click.echo(f"{at.name}: {what}")
+
+
+def _forget(root: Path) -> None:
+    """What the embedded broker's files still hold of what it retained."""
+    if not store.keeps_messages(root):
+        return
+    try:
+        if held.being_written(root):
+            store.forget_at_next_start(root, Disk())
+            click.echo("the files of the embedded broker may hold some of it until the daemon is started again")
+        else:
+            store.forget(root, Disk())
+    except OSError as error:
+        raise RecordError(f"the embedded broker's files are still there: {error.strerror}; call it again") from error
 
 
 def _left(root: Path, names: Iterable[str]) -> list[str]:
@@ -148,7 +161,7 @@ def _say_what_stays(root: Path, objects: Iterable[str]) -> None:
         click.echo(f"still there, and may say who it was: {_counted(stay)} (--with-objects erases them)")
     if (root / "private" / "worklist.json").exists():
         click.echo("private/worklist.json of the room keeps an order, with its patient, for 7 days after the procedure")
-    click.echo("not in reach: archives that got the images, exports, backups; what the staff wrote in words stays")
+    click.echo("not in reach: a broker elsewhere, archives that got the images, exports, backups; what the staff wrote")
 
 
 def _counted(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -36,7 +37,7 @@ from esi_room.commands import (
 )
 from esi_room.config import Device, RoomConfig
 from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
-from esi_room.outputs import access
+from esi_room.outputs import access, store
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.commands import Commands, Handler, Look, Looked
 from esi_room.outputs.messages import FrameFound
@@ -46,6 +47,7 @@ from esi_room.procedure.amending import Amending
 from esi_room.procedure.desk import Desk
 from esi_room.procedure.observer import Observer
 from esi_room.record.checkpoints import Checkpointer
+from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
 from esi_room.room.retention import Retention, needs_of, policy_of, today_in
@@ -78,6 +80,7 @@ class Room:
         log.info("room_starts", room=identity.room, data=str(configuration.room.data), software=__version__)
         async with Journal.open(configuration.room.data, self._clock, identity) as journal:
             self._say_configuration(journal)
+            await asyncio.to_thread(_forget, configuration.room.data)
             broker = _broker(configuration, os.environ)
             if broker is not None:
                 await broker.start()
@@ -240,16 +243,24 @@ def _devices(configuration: RoomConfig) -> frozenset[str]:
     return frozenset(ids)
 
 
+def _forget(root: Path) -> None:
+    """The broker's files may still name a patient who was erased."""
+    try:
+        store.forget_if_asked(root, Disk())
+    except OSError as error:
+        log.error("broker_files_not_erased", file=str(error.filename), reason=error.strerror)
+
+
 def _broker(configuration: RoomConfig, environ: Mapping[str, str]) -> EmbeddedBroker | None:
     mqtt = configuration.mqtt
     if not mqtt.embedded:
         return None
-    websocket, store = mqtt.websocket_listen, configuration.room.data / "broker"
+    websocket, folder = mqtt.websocket_listen, configuration.room.data / store.FOLDER
     return EmbeddedBroker(
-        store,
+        folder,
         (mqtt.listen.host, mqtt.listen.port),
         None if websocket is None else (websocket.host, websocket.port),
         username=mqtt.username,
         password=mqtt.password(environ),
-        roles=access.keep_logins(store / access.LOGINS_FILE),
+        roles=access.keep_logins(folder / access.LOGINS_FILE),
     )

@@ -148,6 +148,21 @@ def test_erasing_twice_says_that_there_is_nothing(record):
     assert len(uses(record.parent.parent)) == 1
 
 
+@pytest.mark.parametrize("reason", ["of Mr Simulated", "SIM-0002 asked for it"])
+def test_the_patient_is_not_named_as_the_reason(record, reason):
+    refused = call("erase", record, "--reason", reason)
+    assert refused.exit_code == 1 and "names the patient" in refused.stderr
+    assert (record / "private" / "identity.json").exists() and uses(record.parent.parent) == []
+
+
+def test_what_an_embedded_broker_kept_goes_too(record):
+    messages = record.parent.parent / "broker" / "jetstream" / "$G" / "streams"
+    messages.mkdir(parents=True)
+    (messages / "1.blk").write_bytes(b"SIMULATED^QUICK")
+    assert erase(record).exit_code == 0
+    assert list((record.parent.parent / "broker").iterdir()) == []
+
+
 def test_what_was_taken_away_unsaid_is_a_finding_until_it_is_said(record):
     (record / "private" / "identity.json").unlink()
     problems = [str(problem) for report in verify_room(record.parent.parent) for problem in report.problems]
