@@ -48,10 +48,13 @@ MAY = {
 
 
 class Session:
-    """One login. `key` names it and is no secret; `client`: what its pages' MQTT client ids begin with."""
+    """One login. `key` names it and is no secret; `client`: what its pages' MQTT client ids begin with. `ends`: by
+    itself; `leaves`: somebody can log out of it."""
 
-    def __init__(self, user: User | None, key: str, csrf: str, now_s: float, *, ends: bool) -> None:
-        self.user, self.key, self.csrf, self.ends = user, key, csrf, ends
+    def __init__(
+        self, user: User | None, key: str, csrf: str, now_s: float, *, ends: bool, leaves: bool = False
+    ) -> None:
+        self.user, self.key, self.csrf, self.ends, self.leaves = user, key, csrf, ends, leaves
         self.began_s = self.used_s = now_s
         self.role = OPEN if user is None else user.role
         self.client = OPEN if user is None else f"{user.role}-{key[:8]}"
@@ -81,7 +84,7 @@ class Sessions:
         if user.role == DEVICE:
             return self._device_token(user)
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._keep(self._made(user, _hash(token), ends=True))
+        self._keep(self._made(user, _hash(token), ends=True, leaves=True))
         return token
 
     def find(self, token: str) -> Session | None:
@@ -130,8 +133,8 @@ class Sessions:
         """Something that this server alone can say of `text`, until it restarts."""
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
-    def _made(self, user: User | None, key: str, *, ends: bool) -> Session:
-        return Session(user, key, self.signed(f"csrf {key}"), self._now_s(), ends=ends)
+    def _made(self, user: User | None, key: str, *, ends: bool, leaves: bool = False) -> Session:
+        return Session(user, key, self.signed(f"csrf {key}"), self._now_s(), ends=ends, leaves=leaves)
 
     def _keep(self, session: Session) -> None:
         self._sessions[session.key] = session
@@ -160,7 +163,7 @@ class Sessions:
             return None
         if abs(self._clock.now().wall_ns / NS - int(when[:12])) > DEVICE_S:
             return None
-        session = self._made(user, _hash(token), ends=False)
+        session = self._made(user, _hash(token), ends=False, leaves=True)
         self._keep(session)
         return session
 

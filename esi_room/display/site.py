@@ -16,7 +16,10 @@ from esi_room.outputs import asyncapi
 STATIC = Path(__file__).parent / "static"
 PAGES = {"/": "wall.html", "/console": "console.html"}
 # What only this server has a use for; pages stand at the top of the site, where their relative names lead right.
-_OURS = {"wall.html", "console.html", "records.html", "record.html", "login.html", "login.js", "pins.json"}
+_OURS = {
+    "wall.html", "console.html", "records.html", "record.html", "login.html", "login.js", "login.css",
+    "records.css", "records.js", "pins.json",
+}  # fmt: skip
 Json = dict[str, Any]
 
 
@@ -46,7 +49,7 @@ def configuration(settings: DisplaySettings, session: Session) -> Json:
             "wall": "/",
             "console": "/console" if session.may.console else None,
             "records": "/records" if session.may.records else None,
-            "logout": "/logout" if session.user is not None else None,
+            "logout": "/logout" if session.leaves else None,
         },
     }
 

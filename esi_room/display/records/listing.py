@@ -39,7 +39,8 @@ def page(rows: list[Row], search: Search) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Records</title>'
         '<link rel="stylesheet" href="static/records.css"><script type="module" src="static/records.js"></script>'
-        f"</head><body>{body}</body></html>\n"
+        '<script type="module" src="static/account.js"></script>'
+        f'</head><body><div id="account"></div>{body}</body></html>\n'
     )
 
 

@@ -18,3 +18,16 @@ export async function configuration() {
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
+
+/**
+ * After a connection was lost: whether it is our login that has ended. Then the server's login page takes this one's
+ * place. A server that is away says nothing, and the page stays as it is.
+ */
+export async function checkLogin() {
+  try {
+    const answer = await fetch(new URL("config.json", document.baseURI), { cache: "no-store" });
+    if (answer.status === 401) location.reload();
+  } catch {
+    // away
+  }
+}

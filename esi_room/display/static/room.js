@@ -14,6 +14,7 @@
  * `identity`.
  */
 import mqtt from "./vendor/mqtt.js";
+import { checkLogin } from "./config.js";
 import { Requests } from "./requests.js";
 import { RoomClock } from "./roomclock.js";
 import { Sequence } from "./sequence.js";
@@ -32,6 +33,11 @@ const LOOK_FOR_HOLES_MS = 4000;
 const MAX_REFILL = 2000;
 /** A message from the future, by this much, is of a room whose clock steps: see roomclock.js. */
 const SLACK_S = 0.5;
+/** What a role that may not read all of it asks for instead, where the broker refuses the whole (NATS). */
+const PARTS = /** @type {Record<string, string[]>} */ ({
+  "state/#": ["state/device/+"],
+  "event/#": ["event/device/#", "event/record/#", "event/clock/#", "event/config/#"],
+});
 const RETAINED = ["status", "state/#", "image/last", "private/identity"];
 
 /** @typedef {{room: string, timezone: string, mqtt: string, client?: string, user?: string | null}} Config */
@@ -158,7 +164,11 @@ export class Room extends EventTarget {
     this.clock.forget();
     // One by one: a topic that the broker keeps from us is no reason to lose the others.
     for (const topic of [`reply/${this.id}/#`, "event/#", ...RETAINED]) {
-      client.subscribe(this.prefix + topic, { qos: 1 }, () => undefined);
+      client.subscribe(this.prefix + topic, { qos: 1 }, (/** @type {unknown} */ refused) => {
+        for (const part of refused ? (PARTS[topic] ?? []) : []) {
+          client.subscribe(this.prefix + part, { qos: 1 }, () => undefined);
+        }
+      });
     }
     this.#pause = BACKOFF_MS.first;
     this.#setLink("connected");
@@ -176,6 +186,7 @@ export class Room extends EventTarget {
     client.on("error", () => undefined);
     client.end(true);
     if (this.link.state !== "lost") this.#setLink("lost");
+    checkLogin();
     setTimeout(() => this.#connect(), this.#pause * (0.5 + Math.random()));
     this.#pause = Math.min(2 * this.#pause, BACKOFF_MS.longest);
   }

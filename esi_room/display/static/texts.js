@@ -36,6 +36,7 @@ export const login = {
   name: "Name",
   password: "Password",
   submit: "Log in",
+  leave: "Log out",
   why: {
     wrong: "The name or the password is wrong.",
     wait: "Too many wrong passwords. Wait a minute, then try again.",
