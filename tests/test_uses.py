@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,11 @@ import pytest
 
 from esi_room.audit import trail
 from esi_room.clock import ManualClock, parse_rfc3339
+from esi_room.errors import RecordFull
+from esi_room.events import Event
 from esi_room.record import spool
 from esi_room.record.disk import Disk
-from esi_room.record.journal import Identity, Journal
+from esi_room.record.journal import Identity, Journal, Receipt
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify_room import verify_room
 from esi_room.room.uses import Uses
@@ -116,6 +121,64 @@ def test_it_is_found_in_a_record_that_was_sealed_since(root, clock):
     assert len(used(root)) == 1
 
 
+DYING = """
+import asyncio, os, shutil, sys
+from pathlib import Path
+from esi_room.clock import SystemClock
+from esi_room.record.disk import Disk
+from esi_room.record.journal import Identity, Journal, Receipt
+from esi_room.room.uses import Uses
+
+class DyingDisk(Disk):
+    left = 0
+def dying(name):
+    def call(self, *arguments, **named):
+        DyingDisk.left -= 1
+        if DyingDisk.left < 0:
+            os._exit(9)
+        return getattr(Disk, name)(self, *arguments, **named)
+    return call
+for name in "make_directory open_append write sync truncate sync_directory write_file erase_file".split():
+    setattr(DyingDisk, name, dying(name))
+
+async def run(root):
+    clock = SystemClock()
+    async with Journal.open(root, clock, Identity(room="esi-1"), disk=DyingDisk()) as journal:
+        await Uses(journal, clock, disk=DyingDisk()).look()
+
+number, status = 0, 9
+while status == 9:  # die in the first call, in the second, ... until one process lives to its end
+    root = Path(sys.argv[2]) / str(number)
+    shutil.copytree(sys.argv[1], root)
+    child = os.fork()
+    if child == 0:
+        DyingDisk.left = number
+        asyncio.run(run(root))
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    number += 1
+sys.exit(status)
+"""
+
+
+def test_wherever_the_daemon_dies_a_use_is_written_once(root, clock, tmp_path):
+    case = root / "records" / records(root)[0]
+    trail.note(root, "110101", "R", "verified", clock=clock)
+    (case / "private").mkdir()
+    name = f"{'ab' * 32}.mpps"
+    (case / "private" / name).write_bytes(b"x")
+    trail.note(case, "110110", "D", "erased", reason="r", erased=(f"{case.name}/private/{name}",))
+    died = tmp_path / "died"
+    subprocess.run([sys.executable, "-c", DYING, str(root), str(died)], check=True, timeout=60)
+    deaths = sorted(died.iterdir())
+    assert len(deaths) > 8
+    for each in deaths:
+        looked(each, clock)
+        assert sorted(entry["data"]["what"] for entry in used(each)) == ["erased", "verified"], each
+        assert left(each) == [] and not (each / "records" / case.name / "private" / name).exists()
+        assert all(report.ok for report in verify_room(each))
+
+
 def test_two_tools_at_once_leave_two_uses(root, clock):
     async def both() -> None:
         await asyncio.gather(*(asyncio.to_thread(trail.note, root, "110101", "R", f"use {n}") for n in range(20)))
@@ -183,6 +246,33 @@ def test_a_full_spool_is_worked_off(root, clock, monkeypatch):
         trail.note(root, "110101", "R", f"use {n}", clock=clock)
     looked(root, clock, times=3)
     assert len(used(root)) == 5 and left(root) == []
+
+
+def test_with_a_full_record_nothing_is_lost_and_nothing_comes_twice(root, clock, monkeypatch):
+    for n in range(3):
+        trail.note(root, "110101", "R", f"use {n}", clock=clock)
+    (spool.folder(root) / "0.json").write_bytes(b"rubbish")
+
+    async def run() -> None:
+        async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
+            uses, append, room = Uses(journal, clock), journal.append, 2
+
+            def full(event: Event) -> Receipt:
+                nonlocal room
+                room -= 1
+                if room < 0:
+                    raise RecordFull("64 MiB wait for the disk")
+                return append(event)
+
+            monkeypatch.setattr(journal, "append", full)
+            for _ in range(3):
+                room = 2
+                with contextlib.suppress(RecordFull):
+                    await uses.look()
+
+    asyncio.run(run())
+    assert sorted(entry["data"]["event"] for entry in used(root)) == ["110101", "110101", "110101", "110113"]
+    assert left(root) == []
 
 
 def test_where_there_is_no_room_the_tool_is_told(tmp_path, root):

@@ -73,7 +73,7 @@ def note(
     try:
         spool.put(disk or Disk(), root, said, (clock or SystemClock()).now().wall_ns)
     except OSError as error:
-        return f"this use is not recorded: {error.filename or root}: {error.strerror or error}"
+        return f"this use is not recorded in {root}: {error.strerror or error}"
     return None
 
 

@@ -59,7 +59,7 @@ def put(disk: Disk, root: Path, said: AuditEvent, wall_ns: int) -> Path:
     """Leave word of a use, durably; the file. OSError where that cannot be."""
     found = root.stat()
     if os.geteuid() not in (0, found.st_uid):
-        raise PermissionError(errno.EPERM, f"it belongs to another user (uid {found.st_uid})", str(root))
+        raise PermissionError(errno.EPERM, f"it belongs to another user (uid {found.st_uid})")
     owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
     if not folder(root).exists():
         disk.make_directory(folder(root))

@@ -53,8 +53,9 @@ class Uses:
         self._journal, self._clock, self._disk = journal, clock, disk or Disk()
         self._folder = spool.folder(journal.root)
         self._began_ns = clock.now().wall_ns
-        self._stuck: set[str] = set()  # names of files that are no use, and do not go
-        self._written: set[str] = set()  # ids that are in the record, and their files are still there
+        self._crashed: set[str] | None = None  # names that were there at the start: a crash may have left them
+        self._written: set[str] = set()  # names of files that are in the record, and still there
+        self._stuck: set[str] = set()  # ... and do not go
         self._told: set[str] = set()
 
     async def run(self) -> None:
@@ -71,18 +72,19 @@ class Uses:
         try:
             names = [name for name in os.listdir(self._folder) if name not in self._stuck]  # noqa: PTH208 - once a second
         except FileNotFoundError:
+            names = []
             await asyncio.to_thread(self._disk.make_directory, self._folder)
-            return
+        self._crashed = set(names) if self._crashed is None else self._crashed
         whole = sorted(name for name in names if not name.endswith(".new"))[:MOST_AT_ONCE]
         if not whole:
             return
         found = await asyncio.to_thread(lambda: [self._read(name) for name in whole])
-        known = await asyncio.to_thread(self._recorded, [each.use for each in found if each.use is not None])
+        known = await asyncio.to_thread(self._recorded, found)
         for each in found:
-            if each.use is None or each.use.said.id not in known | self._written:
+            if each.path.name not in self._written and (each.use is None or each.use.said.id not in known):
                 self._journal.append(self._event(each))
+                self._written.add(each.path.name)
         await self._journal.settled()  # THE COMMIT POINT
-        self._written.update(each.use.said.id for each in found if each.use is not None)
         await asyncio.to_thread(self._finish, found)
 
     def _read(self, name: str) -> _Found:
@@ -101,9 +103,10 @@ class Uses:
             if problem is not None:
                 raise ValueError(problem)
 
-    def _recorded(self, uses: list[Use]) -> set[str]:
-        """Ids that the record has already. Only what is older than this process can be there: a crash left its file."""
-        old = [use.wall_ns for use in uses if use.wall_ns <= self._began_ns]
+    def _recorded(self, found: list[_Found]) -> set[str]:
+        """Ids that the record has already: what is older than this process can be there, and what a crash left."""
+        uses = [(each.path.name, each.use.wall_ns) for each in found if each.use is not None]
+        old = [ns for name, ns in uses if ns <= self._began_ns or name in (self._crashed or ())]
         if not old:
             return set()
         root = self._journal.root
@@ -137,7 +140,7 @@ class Uses:
             except OSError as error:
                 self._tell(each, error)
             else:
-                self._written.discard(each.path.stem)
+                self._written.discard(each.path.name)
         self._disk.sync_directory(self._folder)
 
     def _tell(self, found: _Found, error: OSError) -> None:
@@ -151,6 +154,8 @@ class Uses:
 
 
 def _open_since(root: Path, wall_ns: int) -> list[str]:
-    """The records that were open at that time or later: a record's id begins with the second in which it was opened."""
+    """The records that were open at that time or later, by the second with which their ids begin; and whatever the
+    clock says the last two: a crash that left something was in one of them."""
     ids, second = records(root), rfc3339(wall_ns).replace("-", "").replace(":", "")[:15]
-    return ids[max(0, sum(record[:15] <= second for record in ids) - 1) :]
+    opened_by_then = sum(record[:15] <= second for record in ids)
+    return ids[max(0, min(opened_by_then - 1, len(ids) - 2)) :]
