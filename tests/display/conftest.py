@@ -42,6 +42,7 @@ rig = _load("display_rig")
 _load("console_rig")
 _load("schema_values")
 _load("record_rig")
+_load("wall_rig")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

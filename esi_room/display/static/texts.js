@@ -48,6 +48,7 @@ export const login = {
 
 /** The wall display. */
 export const wall = {
+  page: (/** @type {string} */ room) => `Room ${room}: wall display`,
   title: (/** @type {string} */ room) => `Room ${room}`,
   noProcedure: "Between cases",
   unnamedProcedure: "Epidural injection",
@@ -135,7 +136,7 @@ export const wall = {
     air_kerma_rp_gy: "Air kerma",
     units: { fluoro_time_s: "s", dap_gy_m2: "cGy\u00b7cm\u00b2", air_kerma_rp_gy: "mGy" },
     level: (/** @type {string} */ level) => `level ${level}`,
-    exceeded: "above the room\u2019s level",
+    exceeded: (/** @type {string} */ level) => `above level ${level}`,
     atLeast: "At least: told by image headers, which do not tell fluoroscopy without an image",
     notTold: "not told",
     meter: (/** @type {string} */ what, /** @type {string} */ value, /** @type {string} */ level) => `${what}: ${value}, the room\u2019s level is ${level}`,
@@ -148,8 +149,9 @@ export const wall = {
     acknowledged: (/** @type {string} */ actor, /** @type {string} */ time) => `seen by ${actor}, ${time}`,
     overridden: (/** @type {string} */ actor, /** @type {string} */ reason) => `${actor} went on: ${reason}`,
     acknowledgedPlain: (/** @type {string} */ time) => `seen ${time}`,
+    alarm: "Alarm",
     rule: (/** @type {string} */ rule) => `Rule ${rule}`,
-    device: (/** @type {string} */ name) => `${name} says`,
+    device: (/** @type {string} */ name) => name,
   },
 
   health: {

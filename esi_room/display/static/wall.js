@@ -12,6 +12,7 @@ import { find, make } from "./dom.js";
 import { configuration } from "./config.js";
 import { Times } from "./format.js";
 import { Room } from "./room.js";
+import { wall } from "./texts.js";
 import { Alerts } from "./wall/alerts.js";
 import { Dose } from "./wall/dose.js";
 import { Head } from "./wall/head.js";
@@ -33,6 +34,7 @@ const ALL_STATES_MS = 200;
 /** @param {any} config */
 function start(config) {
   const room = new Room(config);
+  document.title = wall.page(config.room);
   const times = new Times(config.timezone);
   const strip = new Strip(room, times);
   const vitals = new Vitals(room, times);

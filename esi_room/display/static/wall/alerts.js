@@ -11,14 +11,15 @@ import { fillList, find, make, mark, say } from "../dom.js";
 import { deviceName } from "../format.js";
 import { common, wall } from "../texts.js";
 
-/** @type {Record<string, string>} A device's word for how urgent it is. */
+/** @type {Record<string, string>} How a device's word for how urgent it is looks; what it says is shown as it says it. */
 const PRIORITIES = { red: "high", high: "high", yellow: "medium", medium: "medium", white: "low", low: "low" };
 /** @type {Record<string, string>} */
 const SHAPES = { critical: "triangle", high: "triangle", medium: "diamond", low: "circle", info: "circle" };
-const SHOWN = 5;
+/** More do not fit on any screen. */
+const MOST = 8;
 const REMEMBERED = 200;
 
-/** @typedef {{id: string, severity: string, text: string, source: string, at: string | null, quiet: string | null}} Notice */
+/** @typedef {{id: string, severity: string, grade: string, text: string, source: string, at: string | null, quiet: string | null}} Notice */
 
 export class Alerts {
   #spoken = new Set();
@@ -39,10 +40,21 @@ export class Alerts {
     const loud = (/** @type {Notice} */ notice) => notice.quiet === null;
     notices.sort((a, b) => Number(loud(b)) - Number(loud(a)) || ((a.at ?? "") < (b.at ?? "") ? 1 : -1));
     mark(this.node, "data-loud", notices.some(loud) ? "yes" : "no");
-    fillList(this.list, notices.slice(0, SHOWN), makeNotice, (/** @type {any} */ node, notice) => this.#fill(node, notice));
-    say(this.more, notices.length > SHOWN ? wall.alerts.more(notices.length - SHOWN) : notices.length ? "" : wall.alerts.none);
+    say(this.more, notices.length ? wall.alerts.more(notices.length) : wall.alerts.none); // its place is kept, then
+    fillList(this.list, notices.slice(0, MOST), makeNotice, (/** @type {any} */ node, notice) => this.#fill(node, notice));
+    const left = notices.length - this.#fit();
+    if (notices.length) say(this.more, left ? wall.alerts.more(left) : "");
     mark(this.more, "data-empty", notices.length ? "no" : "yes");
     notices.filter(loud).forEach((notice) => this.#speakOnce(notice));
+  }
+
+  /** Take away what does not fit whole; how many do. */
+  #fit() {
+    const nodes = /** @type {HTMLElement[]} */ ([...this.list.children]).filter((node) => !node.hidden);
+    const height = this.list.clientHeight + 1;
+    const whole = nodes.filter((node) => node.offsetTop + node.offsetHeight <= height);
+    nodes.slice(Math.max(1, whole.length)).forEach((node) => (node.hidden = true));
+    return Math.max(Math.min(1, nodes.length), whole.length);
   }
 
   /** What cannot be recorded or read. @returns {Notice[]} */
@@ -51,9 +63,9 @@ export class Alerts {
     const problem = this.room.problem("state/alerts");
     return [
       ...(status?.problem && status.status === "online"
-        ? [{ id: `status ${status.problem}`, severity: "critical", text: status.problem, source: wall.health.daemon, at: null, quiet: null }] : []),
+        ? [{ id: `status ${status.problem}`, severity: "critical", grade: common.severities.critical, text: status.problem, source: wall.health.daemon, at: null, quiet: null }] : []),
       ...(problem
-        ? [{ id: "unreadable", severity: "high", text: wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]), source: wall.alerts.name, at: null, quiet: null }] : []),
+        ? [{ id: "unreadable", severity: "high", grade: common.severities.high, text: wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]), source: wall.alerts.name, at: null, quiet: null }] : []),
     ];
   }
 
@@ -61,7 +73,8 @@ export class Alerts {
   #rules() {
     const alerts = this.room.state("state/alerts")?.payload.alerts ?? [];
     return alerts.map((/** @type {any} */ alert) => ({
-      id: `${alert.alert} ${alert.raised_at}`, severity: alert.severity, text: alert.text, source: wall.alerts.rule(alert.rule),
+      id: `${alert.alert} ${alert.raised_at}`, severity: alert.severity,
+      grade: common.severities[/** @type {"high"} */ (alert.severity)] ?? alert.severity, text: alert.text, source: wall.alerts.rule(alert.rule),
       at: alert.raised_at, quiet: this.#seen(alert),
     }));
   }
@@ -80,8 +93,8 @@ export class Alerts {
     const devices = this.room.topics("state/device/").map((topic) => this.room.state(topic)?.payload).filter(Boolean);
     const said = [...devices.map(({ device, alarms }) => [device, alarms]), ...pumps.map((/** @type {any} */ pump) => [pump.source, pump.alarms])];
     return said.flatMap(([device, alarms]) => alarms.map((/** @type {any} */ alarm) => ({
-      id: `${device} ${alarm.code} ${alarm.since}`, severity: PRIORITIES[alarm.priority] ?? "medium", text: alarm.text,
-      source: wall.alerts.device(deviceName(device)), at: alarm.since, quiet: null,
+      id: `${device} ${alarm.code} ${alarm.since}`, severity: PRIORITIES[alarm.priority] ?? "medium",
+      grade: alarm.priority ? `${wall.alerts.alarm}, ${alarm.priority}` : wall.alerts.alarm, text: alarm.text, source: wall.alerts.device(deviceName(device)), at: alarm.since, quiet: null,
     })));
   }
 
@@ -92,7 +105,7 @@ export class Alerts {
     const [shape, body] = /** @type {any} */ (node.children);
     mark(shape, "data-shape", notice.quiet === null ? SHAPES[notice.severity] ?? "diamond" : "check");
     const [head, text, seen] = body.children;
-    say(head.children[0], common.severities[/** @type {"high"} */ (notice.severity)] ?? notice.severity);
+    say(head.children[0], notice.grade);
     say(head.children[1], notice.source);
     say(head.children[2], notice.at ? this.times.minute(notice.at) : "");
     mark(head.children[2], "title", this.times.utc(notice.at));
@@ -101,11 +114,11 @@ export class Alerts {
   }
 
   /** @param {Notice} notice */
-  #speakOnce({ id, severity, source, text }) {
+  #speakOnce({ id, grade, source, text }) {
     if (this.#spoken.has(id)) return;
     this.#spoken.add(id);
     if (this.#spoken.size > REMEMBERED) this.#spoken.delete(this.#spoken.values().next().value);
-    this.speak(`${common.severities[/** @type {"high"} */ (severity)] ?? severity}: ${source}: ${text}`);
+    this.speak(`${grade}: ${source}: ${text}`);
   }
 }
 

@@ -68,5 +68,5 @@ function fill(node, [field, scale, decimals], dose) {
   const words = level > 0 ? `${number(level * scale, 1)} ${unit}` : "";
   mark(bar, "aria-label", level > 0 ? texts.meter(name, told ? `${number(value * scale, decimals)} ${unit}` : texts.notTold, words) : null);
   mark(bar, "aria-valuenow", told && level ? ((100 * value) / level).toFixed(0) : null);
-  say(beside, over ? texts.exceeded : level > 0 ? texts.level(words) : "");
+  say(beside, over ? texts.exceeded(words) : level > 0 ? texts.level(words) : "");
 }

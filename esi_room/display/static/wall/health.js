@@ -14,6 +14,10 @@ const KINDS = { connected: "good", connecting: "wait", negotiating: "wait", stal
 /** @type {Record<string, string>} */
 const SHAPES = { good: "circle", wait: "ring", bad: "cross", old: "ring" };
 
+/** More than these are written smaller; more than those are no room's. */
+const MANY = 8;
+const MAX_ITEMS = 20;
+
 export class Health {
   /** @param {import("../room.js").Room} room @param {import("../format.js").Times} times */
   constructor(room, times) {
@@ -24,7 +28,8 @@ export class Health {
 
   render() {
     const items = [...this.devices(), this.#daemon(), this.#broker()];
-    fillList(this.list, items, makeItem, (/** @type {HTMLElement} */ node, item) => fillItem(node, item));
+    mark(this.list, "data-many", items.length > MANY ? "yes" : null);
+    fillList(this.list, items.slice(0, MAX_ITEMS), makeItem, (/** @type {HTMLElement} */ node, item) => fillItem(node, item));
   }
 
   /** @returns {Item[]} */
