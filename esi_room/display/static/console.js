@@ -21,8 +21,9 @@ import { forms } from "./console/schemas.js";
 import { Sheet } from "./console/sheet.js";
 import { Staff } from "./console/staff.js";
 import { timeOutView } from "./console/timeout.js";
-import { personName, rows } from "./console/words.js";
+import { rows } from "./console/words.js";
 import { workOf } from "./console/work.js";
+import { personName, Times } from "./format.js";
 import { Room } from "./room.js";
 import { console as texts } from "./texts.js";
 
@@ -46,8 +47,10 @@ export class App {
 
   /** @param {any} config @param {Map<string, import("./console/schema.js").Form>} found */
   constructor(config, found) {
+    this.config = config;
     this.forms = found;
-    this.zone = config.timezone ?? "UTC";
+    this.times = new Times(config.timezone);
+    this.zone = this.times.zone;
     this.staff = new Staff(config.user);
     this.room = new Room(config);
     this.case = new Case(this.room);

@@ -3,10 +3,11 @@
  * The head of the page: which case, who the patient is, who acts, whether the room is there, and the line of phases,
  * each to be entered by a touch and its confirmation.
  */
+import { personName } from "../format.js";
 import { common, console as texts } from "../texts.js";
 import { h } from "./dom.js";
 import { timeOf } from "./log.js";
-import { personName, phaseTitle } from "./words.js";
+import { phaseTitle } from "./words.js";
 
 /** @typedef {import("../console.js").App} App */
 
@@ -23,10 +24,20 @@ export function barOf(app) {
         : null,
       current.underWay ? h("button", { type: "button", class: "plain", "data-key": "end", onclick: () => app.end() }, texts.header.end) : null,
       h("button", { type: "button", class: staff.actor ? "plain who" : "plain who is-open", "data-key": "who", disabled: staff.fixed, onclick: () => staff.ask() },
-        h("span", { class: "soft" }, texts.header.who), " ", staff.actor ?? texts.header.choose)),
+        h("span", { class: "soft" }, texts.header.who), " ", staff.actor ?? texts.header.choose),
+      logOut(app)),
     h("p", { class: `link ${room.present ? "is-there" : "is-away"}` }, h("span", { "aria-hidden": "true", class: "sign" }, room.present ? "●" : "○"),
       room.link.state === "connected" && !room.present ? texts.header.offline : texts.header.link[room.link.state]),
   ];
+}
+
+/** Where somebody has logged in. @param {App} app */
+function logOut({ config }) {
+  return config.pages?.logout
+    ? h("form", { method: "post", action: config.pages.logout },
+        h("input", { type: "hidden", name: "csrf", value: config.csrf }),
+        h("button", { class: "plain", "data-key": "log-out" }, texts.header.log_out))
+    : null;
 }
 
 /** @param {App} app */

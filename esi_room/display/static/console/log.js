@@ -6,7 +6,6 @@
 import { console as texts } from "../texts.js";
 import { h } from "./dom.js";
 import { brief, formTitle, phaseTitle, word } from "./words.js";
-import { clock, momentToLocal } from "./zone.js";
 
 /** @typedef {import("./said.js").Said} Said */
 /** @typedef {import("../console.js").App} App */
@@ -40,7 +39,7 @@ function item(app, said) {
 
 /** Where it was said later than it happened. @param {App} app @param {Said} said */
 function lateOf(app, { time, received }) {
-  const [happened, was] = [clock(time, app.zone), clock(received, app.zone)];
+  const [happened, was] = [app.times.second(time), app.times.second(received)];
   return happened === was ? "" : texts.log.happened(was);
 }
 
@@ -83,6 +82,5 @@ export function briefOf(app, said, data) {
 
 /** A time by the room's clock; UTC where the mouse rests on it. @param {App} app @param {string} moment */
 export function timeOf(app, moment) {
-  const utc = `${momentToLocal(moment, "UTC").slice(0, 19).replace("T", " ")} UTC`;
-  return h("time", { datetime: moment, title: utc }, clock(moment, app.zone));
+  return h("time", { datetime: moment, title: app.times.utc(moment) }, app.times.second(moment));
 }

@@ -166,7 +166,7 @@ function views(withContrast) {
 /** @param {Of} of @returns {Row} */
 function byHand(of) {
   const presets = syringes(of.said).flatMap(({ syringe, left_ml, open }) => [
-    { form: "hand_injection", label: texts.work.begins(syringe), fields: { state: "begin", syringe }, first: !open },
+    { form: "hand_injection", label: texts.work.begins(syringe), fields: { state: "begin", syringe }, first: !open && left_ml > 0 },
     {
       form: "hand_injection",
       label: texts.work.ends(syringe),

@@ -55,7 +55,7 @@ export function formOf(schema, keep = []) {
   const { inner } = said(schema);
   const group = groupOf(inner, schema);
   return {
-    name: String(schema.title ?? "").replace(/^(command|event\.clinical)\./, ""),
+    name: String(schema.title ?? "").replace(/^(command|clinical)\./, ""),
     about: inner.description ?? "",
     fields: group.filter((field) => !ENVELOPE.has(field.name) || keep.includes(field.name)),
     takes: new Set(Object.keys(inner.properties ?? {})),
@@ -68,7 +68,7 @@ export function formOf(schema, keep = []) {
  */
 function said(schema) {
   const whole = resolved(schema, schema);
-  return schema.title?.startsWith("event.") ? resolved(whole.inner.properties.data, schema) : whole;
+  return schema.title?.startsWith("clinical.") ? resolved(whole.inner.properties.data, schema) : whole;
 }
 
 /**

@@ -15,7 +15,6 @@ import { h, show } from "./dom.js";
 import { Pending } from "./pending.js";
 import { draftOf, readField } from "./values.js";
 import { brief, formTitle, phaseTitle, rows, wrong } from "./words.js";
-import { clock } from "./zone.js";
 
 /** The entry's own time follows its answer within so long, or the answer is shown without. */
 const ENTRY_MS = 1000;
@@ -265,7 +264,7 @@ export class Sheet {
     return new Promise((/** @type {(time: string) => void} */ resolve) => {
       const look = () => {
         const line = app.case.line(seq ?? -1);
-        if (line) finish(clock(line.received, app.zone));
+        if (line) finish(app.times.second(line.received));
       };
       const finish = (/** @type {string} */ time) => {
         app.case.removeEventListener("change", look);

@@ -8,12 +8,13 @@
  *   what was recorded. What the room does not know it says so, and where to read it.
  * - A line that does not agree can be said so: the entry then says no. Nothing is agreed on by default.
  */
+import { personName } from "../format.js";
 import { console as texts } from "../texts.js";
 import { control } from "./controls.js";
 import { h } from "./dom.js";
 import { lastOf } from "./said.js";
 import { blank, draftOf, readField } from "./values.js";
-import { brief, fieldTitle, formTitle, personName, say, wrong } from "./words.js";
+import { brief, fieldTitle, formTitle, say, wrong } from "./words.js";
 
 /** @typedef {import("../console.js").App} App */
 /** @typedef {{key: string, title: string, value: import("./dom.js").Child[], known: boolean, differs: boolean}} Line */
@@ -139,8 +140,10 @@ function titleOf(name) {
  * @param {App} app
  * @param {import("./schema.js").Field} field
  * @param {import("./controls.js").Control} control
+ * @returns {HTMLElement}
  */
 function chosen(app, field, control) {
+  if (field.kind === "yes_no") return control.element; // short enough to stand open
   const value = h("b", {});
   const details = h("details", {}, h("summary", {}, t.change), control.element);
   const draw = () => {

@@ -209,11 +209,3 @@ export function wrong({ field, what }) {
       return p[what];
   }
 }
-
-/**
- * A name as DICOM writes it, as it is spoken: `Doe^Jane` -> `Doe, Jane`.
- * @param {string} name
- */
-export function personName(name) {
-  return name.split("=")[0].split("^").map((part) => part.trim()).filter(Boolean).join(", ");
-}

@@ -68,12 +68,3 @@ export function localToMoment(local, zone) {
   }
   return null;
 }
-
-/**
- * The time of day in the room, `09:41:05`.
- * @param {string} moment
- * @param {string} zone
- */
-export function clock(moment, zone) {
-  return momentToLocal(moment, zone).slice(11, 19);
-}
