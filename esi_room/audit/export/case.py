@@ -24,9 +24,19 @@ import msgspec
 
 from esi_room.audit import trail
 from esi_room.audit.trail import Used
+from esi_room.clock import parse_rfc3339
 from esi_room.commands import Identity
 from esi_room.errors import BrokenRecord
-from esi_room.events import CarmImage, Entry, Payload, RecordOpened, VitalsNumeric, VitalsWaveform
+from esi_room.events import (
+    CarmImage,
+    Delivery,
+    DeviceGap,
+    Entry,
+    Payload,
+    RecordOpened,
+    VitalsNumeric,
+    VitalsWaveform,
+)
 from esi_room.events.clinical import Correction
 from esi_room.procedure import identity as identities
 from esi_room.procedure.facts import Facts
@@ -72,7 +82,7 @@ class Case:
     corrections: dict[int, tuple[Said, ...]]
     """By the `seq` of the form that they correct."""
     events: tuple[Said, ...]
-    """All that `said` gives but for vitals, which are many."""
+    """All that `said` gives and can be understood, but for vitals, which are many."""
     sources: frozenset[str]
     began: str
     until: str
@@ -132,7 +142,7 @@ def load(
     directory = directory.resolve()
     report = held.report(directory, progress=progress)
     late, problems = _late(directory)
-    read = {octets: said for octets in late if (said := _read(octets, "late")) is not None}
+    read = {octets: said for octets in late if (said := _read(octets, "late")) is not None and said.taken is not None}
     broken = "; ".join([*_problems(report, directory), *problems]) or None
     if broken is not None and not even_if_broken:
         raise BrokenRecord(
@@ -179,6 +189,8 @@ class _Fold:
     def take(self, said: Said) -> None:
         """The next one."""
         entry, data = said.entry, said.data
+        if said.taken is None:
+            return  # of a type that is not known, or its times are none: `said` gives it all the same
         self.sources.add(entry.source)
         if said.place == "journal":
             self.began, self.until = self.began or entry.received, entry.received
@@ -189,8 +201,7 @@ class _Fold:
         if isinstance(data, VitalsNumeric | VitalsWaveform):
             return  # the facts would keep but the last half hour of them, for rules that were judged already
         self.events.append(said)
-        if said.taken is not None:
-            self.facts.take(said.taken)
+        self.facts.take(said.taken)
 
 
 def _problems(report: Report, directory: Path) -> list[str]:
@@ -224,9 +235,27 @@ def _lines(path: Path, limit: int | None = None, progress: Progress = lambda _: 
 def _read(octets: bytes, place: Place) -> Said | None:
     try:
         entry = msgspec.json.decode(octets, type=Entry)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):  # of msgspec, and of octets that are no UTF-8
         return None
-    return Said(place, entry, Taken.of_entry(entry))
+    taken = Taken.of_entry(entry)
+    return Said(place, entry, None if taken is None or not _in_time(taken.data) else taken)
+
+
+def _in_time(data: Payload) -> bool:
+    """The moments that it names are such; only in a record that was altered they are not."""
+    match data:
+        case DeviceGap(from_=begin, to=end):
+            moments = [begin, end]
+        case Delivery(started_at=begin, ended_at=end, interruptions=interruptions):
+            moments = [begin, end, *(at for each in interruptions for at in (each.from_, each.to))]
+        case _:
+            return True
+    try:
+        for each in moments:
+            parse_rfc3339(each)
+    except ValueError:
+        return False
+    return True
 
 
 def _unreadable(directory: Path) -> int:
