@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from esi_room.audit.export import FORMATS, exporter, page
-from esi_room.audit.export.case import load
+from esi_room.audit.export import FORMATS, exporter
+from esi_room.audit.export.case import Case, load
 from esi_room.errors import BrokenRecord
 
 EDITS = 12  # of one octet each, and then one more
@@ -18,7 +18,7 @@ EDITS = 12  # of one octet each, and then one more
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are decoded in a process of their own, which takes a second each time."""
-    monkeypatch.setattr(page, "thumbnails", lambda case, images: {})
+    monkeypatch.setattr(Case, "object_of", lambda case, said: None)
 
 
 @pytest.mark.usefixtures("no_pictures")
