@@ -23,16 +23,19 @@ from typing import Any, NamedTuple
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VENDOR = Path("esi_room/display/static/vendor")
+FONTS = Path("esi_room/audit/export/pdf/fonts")
 STAMP = "pins.json"
 FETCH_S = 120.0
 
 
 class Pin(NamedTuple):
-    """An npm package: the SHA-512 of its tarball (as npm writes it), and which of its files become which of ours."""
+    """An npm package: the SHA-512 of its tarball (as npm writes it), and which of its files become which of ours, in
+    `folder`."""
 
     version: str
     integrity: str
     files: dict[str, str]
+    folder: str = str(VENDOR)
 
 
 PINS = {
@@ -52,6 +55,17 @@ PINS = {
         "sha512-OupL48va4JNofb97w6NYeF9S7W/kHNKM0Er8Dem5nqi4jeOLrVJDoE8tZEpnMJmtkvNbB1EIPPwHcdkF6b1oUA==",
         {"files/inter-latin-wght-normal.woff2": "inter.woff2", "LICENSE": "inter.LICENSE"},
     ),
+    # Nor can a report that is to be read anywhere, and whose words may be in any European language.
+    "dejavu-fonts-ttf": Pin(
+        "2.37.3",
+        "sha512-f1hd7jJbeQa1VWcw+K2KrTXS50zTMaHpVC4XIKJpNcDeYR5ajMtj/iLlQDYNvLOKamUB3ARVVCf79lNwNVztSQ==",
+        {
+            "ttf/DejaVuSansCondensed.ttf": "DejaVuSansCondensed.ttf",
+            "ttf/DejaVuSansCondensed-Bold.ttf": "DejaVuSansCondensed-Bold.ttf",
+            "LICENSE": "DejaVu.LICENSE",
+        },
+        str(FONTS),
+    ),
 }
 
 
@@ -60,14 +74,15 @@ class VendorHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Fetch what is not there."""
-        vendor = Path(self.root) / VENDOR
-        stamp, wanted = vendor / STAMP, json.dumps(PINS, indent=1)
-        if not (stamp.is_file() and stamp.read_text("utf-8") == wanted):
-            vendor.mkdir(parents=True, exist_ok=True)
-            for name, pin in PINS.items():
-                fetch(name, pin, vendor)
-            stamp.write_text(wanted, "utf-8")
-        build_data["artifacts"].append(f"/{VENDOR}/")
+        for place in (VENDOR, FONTS):
+            folder, pins = Path(self.root) / place, {k: pin for k, pin in PINS.items() if pin.folder == str(place)}
+            stamp, wanted = folder / STAMP, json.dumps(pins, indent=1)
+            if not (stamp.is_file() and stamp.read_text("utf-8") == wanted):
+                folder.mkdir(parents=True, exist_ok=True)
+                for name, pin in pins.items():
+                    fetch(name, pin, folder)
+                stamp.write_text(wanted, "utf-8")
+            build_data["artifacts"].append(f"/{place}/")
 
 
 def fetch(name: str, pin: Pin, vendor: Path) -> None:
@@ -79,7 +94,7 @@ def fetch(name: str, pin: Pin, vendor: Path) -> None:
             capture_output=True, text=True, timeout=FETCH_S, check=False, cwd=folder,
         )  # fmt: skip
         if done.returncode != 0:
-            sys.exit(f"npm could not fetch {wanted}, which the displays need: {done.stderr.strip() or done.stdout}")
+            sys.exit(f"npm could not fetch {wanted}, which is part of it: {done.stderr.strip() or done.stdout}")
         (tarball,) = Path(folder).glob("*.tgz")
         digest = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
         if f"sha512-{digest}" != pin.integrity:

@@ -72,10 +72,11 @@ def _exporter(name: str) -> Export:
     try:
         return exporter(name)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] not in _EXTRA:
+        package = (missing.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         raise _NotInstalled(
-            f"the format {name} needs {missing.name}, which is not installed: pip install 'esi-room[export]'"
+            f"the format {name} needs {package}, which is not installed: pip install 'esi-room[export]'"
         ) from missing
 
 

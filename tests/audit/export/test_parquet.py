@@ -96,11 +96,12 @@ def test_it_is_private_and_the_same_every_time(built, to, tmp_path):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
 
-@pytest.mark.parametrize(("name", "module", "needs"), [("parquet", "parquet", "pyarrow")])
+@pytest.mark.parametrize(("name", "module", "needs"), [("parquet", "parquet", "pyarrow"), ("pdf", "pdf", "reportlab")])
 def test_what_is_not_installed_is_said_in_one_sentence(built, to, monkeypatch, name, module, needs):
     for known in [each for each in sys.modules if each.startswith(f"esi_room.audit.export.{module}")]:
         monkeypatch.delitem(sys.modules, known)
-    monkeypatch.setitem(sys.modules, needs, None)
+    for known in [needs, *(each for each in sys.modules if each.startswith(f"{needs}."))]:
+        monkeypatch.setitem(sys.modules, known, None)
     done = export(built, to, name=name)
     assert done.exit_code == 2
     assert done.output == (

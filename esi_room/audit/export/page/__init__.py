@@ -91,7 +91,7 @@ def style(case: Case) -> str:
 
 
 def _document(case: Case, parts: Parts) -> str:
-    axis, album, found = _axis(case), parts.album, curves(case)
+    axis, album, found = axis_of(case), parts.album, curves(case)
     figure = element("figure", drawing(axis, lanes(case, axis, found, album.thumbnails)))
     note = element("p", album.note, class_="keys") if album.note else ""
     overview = element("div", element("div", figure, note, class_="stage"), class_="overview")
@@ -111,6 +111,6 @@ def _hash(octets: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(octets.encode()).digest()).decode()}'"
 
 
-def _axis(case: Case) -> Axis:
+def axis_of(case: Case) -> Axis:
     """From the record's first entry to its last."""
     return Axis(parse_rfc3339(case.began), parse_rfc3339(case.until), case.zone)
