@@ -172,7 +172,8 @@ export const wall = {
 
   standby: {
     name: "Room is ready",
-    waiting: "Waiting for the next case",
+    waiting: "Not every device is there",
+    absent: "As it was last known",
     open: (/** @type {string} */ age) => `for ${age}`,
     last: "Last case",
     ended: (/** @type {string} */ time) => `ended ${time}`,

@@ -30,11 +30,11 @@ export class Dose {
     const dose = this.room.state("state/dose")?.payload;
     const problem = this.room.problem("state/dose");
     const total = dose?.total;
-    show(this.rows, Boolean(total));
-    show(this.empty, !total);
+    show(this.rows, Boolean(dose));
+    show(this.empty, !dose);
     say(this.empty, problem ? wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]) : wall.dose.none);
     mark(this.node, "title", total ? this.times.utc(total.observed_at) : null);
-    if (total) fillList(this.rows, QUANTITIES, makeRow, (/** @type {HTMLElement} */ node, quantity) => fill(node, quantity, dose));
+    if (dose) fillList(this.rows, QUANTITIES, makeRow, (/** @type {HTMLElement} */ node, quantity) => fill(node, quantity, dose));
   }
 }
 
@@ -49,7 +49,7 @@ function fill(node, [field, scale, decimals], dose) {
   const texts = wall.dose;
   const name = texts[/** @type {"fluoro_time_s"} */ (field)];
   const unit = texts.units[/** @type {"fluoro_time_s"} */ (field)];
-  const value = dose.total[field];
+  const value = dose.total?.[field];
   const told = value !== null && value !== undefined;
   const level = dose.levels?.[field];
   const over = field in dose.exceeded || (told && level > 0 && value > level);
@@ -59,7 +59,7 @@ function fill(node, [field, scale, decimals], dose) {
   const atLeast = told && LOWER_BOUND.test(dose.total.provenance[field] ?? "");
   say(amount.children[0], atLeast ? "\u2265" : "");
   mark(amount, "title", atLeast ? texts.atLeast : null);
-  say(amount.children[1], told ? number(value * scale, decimals) : texts.notTold);
+  say(amount.children[1], told ? number(value * scale, decimals) : dose.total ? texts.notTold : "\u2013");
   say(amount.children[2], told ? unit : "");
   mark(amount, "data-told", told ? "yes" : "no");
   show(bar, level > 0);

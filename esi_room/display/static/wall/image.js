@@ -72,6 +72,7 @@ export class LastImage {
     const texts = wall.image;
     const taken = this.#object?.observed_at;
     say(this.note, this.#note(carm, problem, drawn));
+    mark(find("image"), "data-empty", pictured || carm?.image ? "no" : "yes");
     mark(this.canvas, "aria-label", texts.label(viewName(this.#object), this.times.second(taken)));
     const items = this.#object ? this.#items(this.#object, carm) : [];
     fillList(this.caption, items, makeItem, (/** @type {any} */ node, item) => {

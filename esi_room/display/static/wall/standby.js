@@ -29,14 +29,22 @@ export class Standby {
     const standby = procedure?.kind === "standby" && !carm?.image;
     show(this.node, standby);
     show(find("image"), !standby);
+    mark(this.node.parentElement ?? this.node, "data-idle", standby && this.#idle() ? "yes" : "no");
     if (!standby) return;
     const devices = this.health.devices();
     const good = devices.filter(({ is }) => is === "good").length;
-    say(find("standby-name"), good === devices.length && this.room.present ? wall.standby.name : wall.standby.waiting);
+    const all = good === devices.length;
+    say(find("standby-name"), !this.room.present ? wall.standby.absent : all ? wall.standby.name : wall.standby.waiting);
     say(this.ready, wall.standby.ready(good, devices.length));
     say(this.open, `${wall.noProcedure} ${wall.standby.open(age(this.room.clock.age(procedure.opened_at)))}`);
     mark(this.open, "title", this.times.utc(procedure.opened_at));
     this.#last(procedure.completeness);
+  }
+
+  /** Nothing is measured and no pump speaks. */
+  #idle() {
+    const measured = this.room.state("state/vitals")?.payload.values.length;
+    return !measured && !this.room.state("state/pump")?.payload.pumps.length;
   }
 
   /** @param {any} last */

@@ -180,8 +180,8 @@ class TileView {
     mark(this.node, "title", found ? times.utc(found.observed_at) : null);
     const badges = [];
     if (problem !== null) badges.push(wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]));
-    else if (!found) badges.push(texts.none);
-    else if (found.value === null) badges.push(texts.noValue[/** @type {"ok"} */ (found.status)] ?? words(found.status));
+    else if (!found && !measuring) badges.push(texts.none);
+    else if (found && found.value === null) badges.push(texts.noValue[/** @type {"ok"} */ (found.status)] ?? words(found.status));
     if (found && old) badges.push(wall.old(age(room.clock.age(found.observed_at))));
     if (found?.flags.includes("limit_violated")) badges.push(texts.limit);
     if (!missing && found.status === "questionable") badges.push(texts.doubtful);
