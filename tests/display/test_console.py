@@ -308,6 +308,42 @@ async def test_a_line_of_the_time_out_that_changed_must_be_agreed_on_anew(case: 
     await expect(side.locator(".chosen > b")).to_have_text("left")
 
 
+async def test_what_is_read_aloud_is_what_is_recorded_now(case: Case, page: Page) -> None:
+    """Said at another console while the team reads: the line says it, and must be agreed on anew."""
+    await page.get_by_role("button", name="Read the time-out aloud").click()
+    allergies = page.locator('[data-line="allergies"]')
+    await allergies.get_by_role("button", name="Agreed").click()
+    await page.locator('[data-line="side"]').get_by_role("button", name="Agreed").click()
+    await case.write("clinical.allergies", 3, known=[{"substance": "iodine", "reaction": "severe"}], actor="Nurse B")
+    await expect(allergies).to_contain_text("iodine, severe")
+    agreed = page.get_by_role("button", name="Agreed", pressed=True)
+    await expect(agreed).to_have_count(1)
+    await expect(agreed).to_have_accessible_name("Side: Agreed")
+
+
+async def test_nothing_is_drawn_anew_under_a_finger_that_is_not_different(case: Case, page: Page) -> None:
+    """A button that is replaced between touch and release does not feel the touch."""
+    button = page.get_by_role("button", name="Needle: placed")
+    box = await button.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + 9, box["y"] + 9)
+    await page.mouse.down()
+    await case.room.state("vitals", {"values": [], "as_of": {"record": CASE, "seq": 9}, "published_at": now()})
+    await case.write("clinical.note", 3, text="from another console", actor="Nurse B")
+    await expect(page.locator(".log")).to_contain_text("from another console")
+    await page.mouse.up()
+    await expect(record_button(page)).to_be_visible()
+
+
+async def test_a_page_that_knows_no_state_says_so_and_not_that_there_is_no_case(room: FakeRoom, page: Page) -> None:
+    await enter(page, room.url)
+    await expect(page.locator("h1")).to_have_text("The room has not said yet which case is under way")
+    await room.state("procedure", b"{not json")
+    await expect(page.locator("h1")).to_have_text("The room has not said yet which case is under way")
+    await Case(room, page).stand(None, "standby")
+    await expect(page.locator("h1")).to_have_text("No case under way")
+
+
 async def test_who_the_patient_is_is_not_made_up(case: Case, page: Page) -> None:
     await case.room.publish("private/identity", b"", retain=True)
     await page.get_by_role("button", name="Read the time-out aloud").click()

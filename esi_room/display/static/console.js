@@ -27,7 +27,8 @@ import { personName, Times } from "./format.js";
 import { Room } from "./room.js";
 import { console as texts } from "./texts.js";
 
-/** @typedef {{element: HTMLElement, whole?: boolean, focus?: () => void, leave?: () => void}} View  `whole`: it takes the whole page */
+/** @typedef {{element: HTMLElement, whole?: boolean, focus?: () => void, refresh?: () => void, leave?: () => void}} View */
+// `whole`: it takes the whole page. `refresh`: the room has said something new. `leave`: something else is shown.
 
 /** The phases, in order, as the room counts them: going back asks for a reason. */
 const ORDER = ["evaluation", "preparation", "guidance", "injection", "recovery", "follow_up"];
@@ -139,6 +140,7 @@ export class App {
     show(region("phases"), ...phasesOf(this));
     show(region("away"), awayOf(this));
     show(region("side"), alertsOf(this), logOf(this));
+    this.#view?.refresh?.();
     if (!this.#view) show(region("main"), completenessOf(this), workOf(this));
     document.body.classList.toggle("is-away", !this.room.present);
     this.sheet.refresh();

@@ -380,6 +380,7 @@ export const console = {
 
   header: {
     standby: "No case under way",
+    unknown: "The room has not said yet which case is under way",
     nobody: "Patient not known here",
     born: (/** @type {string} */ date) => `born ${date}`,
     who: "Who acts",

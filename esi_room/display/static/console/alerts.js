@@ -16,7 +16,7 @@ import { timeOf } from "./log.js";
 export function alertsOf(app) {
   const { alerts } = app.case;
   if (!alerts.length) return null;
-  return h("section", { class: "alerts", "aria-labelledby": "alerts-title" },
+  return h("section", { class: "alerts", "data-key": "alerts", "aria-labelledby": "alerts-title" },
     h("h2", { id: "alerts-title" }, texts.alerts.title),
     h("ul", {}, ...alerts.map((alert) => item(app, alert))));
 }
@@ -30,7 +30,7 @@ function item(app, alert) {
   const buttons = h("div", { class: "buttons" },
     alert.acknowledged_at ? null : button(app, alert, "acknowledge", texts.alerts.seen),
     alert.overridden ? null : button(app, alert, "override", texts.alerts.on));
-  return h("li", { class: `alert ${alert.severity}${alert.acknowledged_at ? " quiet" : ""}`, "data-alert": alert.alert },
+  return h("li", { class: `alert ${alert.severity}${alert.acknowledged_at ? " quiet" : ""}`, "data-alert": alert.alert, "data-key": `alert-${alert.alert}` },
     h("p", {}, h("b", {}, texts.alerts.severity(severity)), " ", alert.text),
     h("p", { class: "soft" }, timeOf(app, alert.raised_at), alert.source ? ` · ${alert.source}` : ""),
     answered, buttons);

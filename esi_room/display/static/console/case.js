@@ -12,6 +12,9 @@ import { counted, isKept, said } from "./said.js";
 /** @typedef {import("../room.js").Room} Room */
 /** @typedef {import("./said.js").Line} Line */
 
+/** What the console shows of `state/`; vitals come by the second and are none of its business. */
+const SHOWN = new Set(["state/procedure", "state/alerts", "state/carm"]);
+
 /** `change`: the state, the lines or the link are not what they were. */
 export class Case extends EventTarget {
   /** @type {string | null} */
@@ -28,7 +31,10 @@ export class Case extends EventTarget {
   constructor(room) {
     super();
     this.room = room;
-    for (const name of ["state", "status", "identity"]) room.addEventListener(name, () => this.#look());
+    for (const name of ["status", "identity"]) room.addEventListener(name, () => this.#look());
+    room.addEventListener("state", (event) => {
+      if (SHOWN.has(/** @type {CustomEvent} */ (event).detail.topic)) this.#look();
+    });
     room.addEventListener("link", () => {
       this.#tell();
       if (room.link.state === "connected") this.#read();

@@ -64,6 +64,7 @@ export function formView(app, opening) {
   const first = JSON.stringify(made.draft());
   const body = h("div", { class: "fields" }, ...made.elements);
   const told = h("div", { class: "told", role: "alert" });
+  const another = h("p", { class: "note refused", role: "alert", hidden: true }, texts.form.another(record ?? ""));
 
   const review = () => {
     const { value, problems } = readGroup(fields, made.draft(), app.zone);
@@ -97,6 +98,7 @@ export function formView(app, opening) {
       h("button", { type: "button", class: "plain", onclick: () => app.home() }, texts.form.back),
       h("h2", { id: "view-title", tabindex: -1 }, title)),
     amends ? h("p", { class: "note" }, texts.form.amends(amends)) : null,
+    another,
     before ? h("p", { class: "note" }, texts.form.kept) : null,
     ...(opening.before ?? []),
     body,
@@ -108,6 +110,9 @@ export function formView(app, opening) {
   return {
     element,
     focus: () => made.focus(),
+    refresh: () => {
+      another.hidden = Boolean(amends) || app.case.record === record;
+    },
     leave: () => {
       if (!done && JSON.stringify(made.draft()) !== first) app.kept.set(key, made.draft());
     },

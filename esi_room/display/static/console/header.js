@@ -16,10 +16,10 @@ export function barOf(app) {
   const { room, case: current, staff } = app;
   return [
     h("div", { class: "case" },
-      h("h1", { id: "case-title", tabindex: -1 }, current.underWay ? (current.state.procedure ?? texts.header.unnamed) : texts.header.standby),
+      h("h1", { id: "case-title", tabindex: -1 }, titleOf(app)),
       current.underWay ? h("p", { class: "patient" }, ...patient(app)) : null),
     h("div", { class: "bar-buttons" },
-      !current.underWay || openedByDevice(app)
+      current.state && (!current.underWay || openedByDevice(app))
         ? h("button", { type: "button", class: current.underWay ? "plain" : "do", "data-key": "start", onclick: () => app.start() }, current.underWay ? texts.header.take_over : texts.header.start)
         : null,
       current.underWay ? h("button", { type: "button", class: "plain", "data-key": "end", onclick: () => app.end() }, texts.header.end) : null,
@@ -29,6 +29,12 @@ export function barOf(app) {
     h("p", { class: `link ${room.present ? "is-there" : "is-away"}` }, h("span", { "aria-hidden": "true", class: "sign" }, room.present ? "●" : "○"),
       room.link.state === "connected" && !room.present ? texts.header.offline : texts.header.link[room.link.state]),
   ];
+}
+
+/** Which case; between cases, and while the room has not said, that. @param {App} app */
+function titleOf({ case: current }) {
+  if (!current.state) return texts.header.unknown;
+  return current.underWay ? (current.state.procedure ?? texts.header.unnamed) : texts.header.standby;
 }
 
 /** Where somebody has logged in. @param {App} app */

@@ -19,7 +19,7 @@ export function logOf(app) {
   const empty = h("p", { class: "soft" }, app.case.loading ? texts.log.loading : texts.log.empty);
   return h("section", { class: "log", "aria-labelledby": "log-title" },
     h("h2", { id: "log-title" }, app.case.underWay ? texts.log.title : texts.log.standby),
-    all.length ? h("ol", {}, ...all.map((each) => h("li", {}, item(app, each)))) : empty);
+    all.length ? h("ol", {}, ...all.map((each) => h("li", { "data-key": `line-${each.seq}` }, item(app, each)))) : empty);
 }
 
 /** @param {App} app @param {Said} said */

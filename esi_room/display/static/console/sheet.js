@@ -11,7 +11,7 @@
  */
 import { console as texts } from "../texts.js";
 import { control } from "./controls.js";
-import { h, show } from "./dom.js";
+import { focusOn, h, show } from "./dom.js";
 import { Pending } from "./pending.js";
 import { draftOf, readField } from "./values.js";
 import { brief, formTitle, phaseTitle, rows, wrong } from "./words.js";
@@ -35,6 +35,8 @@ export class Sheet {
   /** @type {Wish | null} */
   #wish = null;
   #sent = false;
+  /** What was touched, to go back to. @type {string | null} */
+  #from = null;
   /** @type {Pending | null} */
   #pending = null;
   /** @type {{path: string[], field: any, control: import("./controls.js").Control}[]} */
@@ -59,6 +61,7 @@ export class Sheet {
 
   /** @param {Wish} wish */
   ask(wish) {
+    this.#from = document.activeElement?.closest("[data-key]")?.getAttribute("data-key") ?? null;
     this.#wish = wish;
     this.#sent = false;
     this.#asked = (wish.ask ?? []).map((path) => this.#askFor(path.split(".")));
@@ -287,5 +290,6 @@ export class Sheet {
     this.#pending = null;
     this.#wish = null;
     this.#asked = [];
+    if (this.#from && document.activeElement === document.body) focusOn(this.#from); // it was drawn anew meanwhile
   }
 }

@@ -11,13 +11,14 @@
 import { personName } from "../format.js";
 import { console as texts } from "../texts.js";
 import { control } from "./controls.js";
-import { h } from "./dom.js";
+import { h, show } from "./dom.js";
 import { lastOf } from "./said.js";
 import { blank, draftOf, readField } from "./values.js";
 import { brief, fieldTitle, formTitle, say, wrong } from "./words.js";
 
 /** @typedef {import("../console.js").App} App */
-/** @typedef {{key: string, title: string, value: import("./dom.js").Child[], known: boolean, differs: boolean}} Line */
+/** @typedef {{key: string, title: string, differs: boolean, read: () => Aloud}} Line */
+/** @typedef {{value: import("./dom.js").Child[], known: boolean}} Aloud  what is read, and whether the room knows it */
 
 const t = texts.time_out;
 
@@ -77,7 +78,7 @@ export function timeOutView(app) {
     told,
     h("footer", { class: "buttons" }, h("button", { type: "button", class: "do", onclick: record_it }, t.record), left));
   count();
-  return { element, whole: true, focus: () => /** @type {HTMLElement | null} */ (element.querySelector("#view-title"))?.focus() };
+  return { element, whole: true, refresh: () => elements.forEach((each) => each.dispatchEvent(new Event("refresh"))), focus: () => /** @type {HTMLElement | null} */ (element.querySelector("#view-title"))?.focus() };
 }
 
 /** @param {App} app @param {import("./schema.js").Field} field @param {any} plan */
@@ -96,21 +97,35 @@ function draftFor(app, field, plan) {
  * @returns {Line[]}
  */
 function linesOf(app, controls) {
-  const identity = app.room.identity;
-  const patient = identity ? [h("b", {}, personName(identity.name)), ...[identity.birth_date && texts.header.born(identity.birth_date), identity.id].filter(Boolean).map((part) => h("span", {}, part))] : [t.unknown];
-  const procedure = app.case.state?.procedure;
   /** @type {Line[]} */
   const lines = [
-    { key: "identity", title: t.patient, value: patient, known: Boolean(identity), differs: true },
-    { key: "procedure", title: t.procedure, value: [procedure ? h("b", {}, procedure) : t.unknown], known: Boolean(procedure), differs: true },
+    { key: "identity", title: t.patient, differs: true, read: () => patient(app) },
+    { key: "procedure", title: t.procedure, differs: true, read: () => procedure(app) },
   ];
   for (const name of ["approach", "side", "levels", "site_marked"]) {
     const found = controls.get(name);
     if (!found) continue;
-    lines.push({ key: name, title: titleOf(name), value: [chosen(app, found.field, found.control)], known: true, differs: false });
+    const value = [chosen(app, found.field, found.control)];
+    lines.push({ key: name, title: titleOf(name), differs: false, read: () => ({ value, known: true }) });
   }
-  for (const name of ["allergies", "anticoagulants"]) lines.push(recorded(app, name));
+  for (const name of ["allergies", "anticoagulants"]) {
+    lines.push({ key: name, title: titleOf(name), differs: false, read: () => recorded(app, name) });
+  }
   return lines;
+}
+
+/** @param {App} app @returns {Aloud} */
+function patient(app) {
+  const { identity } = app.room;
+  if (!identity) return { value: [t.unknown], known: false };
+  const more = [identity.birth_date && texts.header.born(identity.birth_date), identity.id].filter(Boolean);
+  return { value: [h("b", {}, personName(identity.name)), ...more.map((part) => h("span", {}, part))], known: true };
+}
+
+/** @param {App} app @returns {Aloud} */
+function procedure(app) {
+  const named = app.case.state?.procedure;
+  return { value: [named ? h("b", {}, named) : t.unknown], known: Boolean(named) };
 }
 
 /**
@@ -156,14 +171,14 @@ function chosen(app, field, control) {
   return h("div", { class: "chosen" }, value, details);
 }
 
-/** What was recorded on a form, all of it. @param {App} app @param {string} name @returns {Line} */
+/** What was recorded on a form, all of it. @param {App} app @param {string} name @returns {Aloud} */
 function recorded(app, name) {
   const form = app.forms.get(name);
   const said = app.case.said.filter((each) => each.form === name && each.counts !== null);
   const value = form && said.length
     ? said.map(({ counts }) => h("b", {}, counts?.none ? [t.none, brief(form, { ...counts, none: undefined }, app.zone)].filter(Boolean).join(", ") : brief(form, { ...counts, none: undefined }, app.zone)))
     : [h("span", {}, t.not_recorded), h("button", { type: "button", class: "plain", onclick: () => app.open({ name }) }, formTitle(name))];
-  return { key: name, title: titleOf(name), value, known: said.length > 0, differs: false };
+  return { value, known: said.length > 0 };
 }
 
 /**
@@ -186,8 +201,9 @@ function lineElement(line, agreed, changed) {
     buttons.push(made);
     return made;
   };
-  const element = h("li", { class: line.known ? "" : "is-unknown", "data-line": line.key },
-    h("div", { class: "line" }, h("h3", {}, line.title), h("div", { class: "value" }, ...line.value)),
+  const value = h("div", { class: "value" });
+  const element = h("li", { "data-line": line.key },
+    h("div", { class: "line" }, h("h3", {}, line.title), value),
     h("div", { class: "ticks" }, button("agreed", t.tick), line.differs ? button("differs", t.differs) : null));
   const draw = () => {
     const now = agreed.get(line.key);
@@ -195,11 +211,24 @@ function lineElement(line, agreed, changed) {
     element.classList.toggle("is-agreed", now === "agreed");
     element.classList.toggle("is-different", now === "differs");
   };
-  element.addEventListener("input", () => { // what was agreed on is not what stands there now
+  const anew = () => { // what was agreed on is not what stands there now
     agreed.delete(line.key);
     draw();
     changed();
+  };
+  const read = () => {
+    const { value: now, known } = line.read();
+    if (now[0] instanceof Node && value.contains(now[0])) return false; // a control, which draws itself
+    element.classList.toggle("is-unknown", !known);
+    const before = value.textContent;
+    show(value, ...now);
+    return before !== value.textContent;
+  };
+  element.addEventListener("input", anew);
+  element.addEventListener("refresh", () => {
+    if (read()) anew();
   });
+  read();
   draw();
   return element;
 }

@@ -16,6 +16,7 @@ import { formTitle, phaseTitle } from "./words.js";
  */
 export function workOf(app) {
   const { phase, underWay } = app.case;
+  if (!app.case.state) return h("div", {}); // the head says that nothing is known yet
   if (!underWay) return standby(app);
   const own = FORMS[phase ?? ""] ?? [];
   const others = Object.keys(FORMS).filter((each) => each !== phase && FORMS[each].length);
@@ -55,7 +56,7 @@ function timeOut(app) {
 /** @param {App} app @param {string | null} phase */
 function often(app, phase) {
   return rowsOf(phase, { forms: app.forms, said: app.case.said }).map(({ key, title, scale, presets }) =>
-    h("section", { class: "often", "aria-label": title },
+    h("section", { class: "often", "data-key": `often-${key}`, "aria-label": title },
       h("h3", {}, title),
       h("div", { class: scale ? "row scale" : "row" }, ...presets.map((preset) => touch(app, preset, `${key}-${preset.label}`, title)))));
 }
@@ -65,13 +66,13 @@ function touch(app, preset, key, title) {
   const { form, fields, ask } = preset;
   const open = () => app.open({ name: form, fields });
   const first = () => (preset.open ? open() : app.sheet.ask({ name: form, fields, ask, record: app.case.record, change: open }));
-  return h("button", { type: "button", class: preset.first ? "tile first" : "tile", "data-key": key, "aria-label": `${title}: ${preset.label}`, onclick: first }, preset.label);
+  return h("button", { type: "button", class: preset.first ? "tile first" : "tile", "data-key": key, "data-says": JSON.stringify(fields), "aria-label": `${title}: ${preset.label}`, onclick: first }, preset.label);
 }
 
 /** @param {App} app @param {string} title @param {string[]} names @param {string} key */
 function section(app, title, names, key) {
   const known = names.filter((name) => app.forms.has(name));
-  return known.length === 0 ? null : h("section", { class: "forms", "aria-label": title },
+  return known.length === 0 ? null : h("section", { class: "forms", "data-key": `forms-${key}`, "aria-label": title },
     h("h3", {}, title),
     h("div", { class: "tiles" }, ...known.map((name) => tile(app, name, key))));
 }
