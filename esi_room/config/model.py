@@ -27,6 +27,7 @@ from esi_room.config.values import (
     Directory,
     ExistingFile,
     Listen,
+    Origin,
     TimeZone,
 )
 from esi_room.drivers import registry
@@ -89,6 +90,11 @@ class Mqtt(Table):
     websocket_listen: Listen | None = Field(
         default=None,
         description=f"embedded broker, for browsers: {LISTEN_IN_WORDS.format(port=9001)}; none where absent",
+    )
+    websocket_origins: tuple[Origin, ...] = Field(
+        default=(),
+        strict=False,
+        description='embedded broker: whose pages may use websocket_listen, such as ["http://displays.example.org"]',
     )
 
     @property

@@ -71,7 +71,7 @@ def _broker(mqtt: dict[str, Any]) -> Iterator[Mistake]:
     for key in ("ca_file", "cert_file", "key_file"):
         if key in mqtt and known and (parts is None or parts.scheme not in TLS_SCHEMES):
             yield Mistake(("mqtt", key), f"mqtt.{key} is for TLS, which only mqtts:// and wss:// use")
-    for key in ("listen", "websocket_listen"):
+    for key in ("listen", "websocket_listen", "websocket_origins"):
         if key in mqtt and url != EMBEDDED:
             yield Mistake(("mqtt", key), f'mqtt.{key} is for the embedded broker, url = "embedded"')
 

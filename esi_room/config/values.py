@@ -180,6 +180,13 @@ def _broker(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    url = split_url(value)
+    if url is None or url.scheme not in {"http", "https"} or not url.netloc or value != f"{url.scheme}://{url.netloc}":
+        raise ValueError("is no http://HOST[:PORT] or https://HOST[:PORT]")
+    return value
+
+
 def _port(value: str) -> str:
     if check_port(value) is not None:
         raise ValueError("is no port that can be opened")
@@ -216,4 +223,5 @@ AETitle = Annotated[str, AfterValidator(_ae_title)]
 SopClassUid = Annotated[str, AfterValidator(_sop_class)]
 Network = Annotated[str, AfterValidator(_network)]
 BrokerUrl = Annotated[str, AfterValidator(_broker)]
+Origin = Annotated[str, AfterValidator(_origin)]
 DevicePort = Annotated[str, AfterValidator(_port)]

@@ -32,8 +32,9 @@ SESSION = web.RequestKey("session", Session)
 class Guard:
     """At the door of one server."""
 
-    def __init__(self, sessions: Sessions, audit: Audit, *, tls: bool) -> None:
+    def __init__(self, sessions: Sessions, audit: Audit, host: str, *, tls: bool) -> None:
         self.sessions, self._audit, self._tls = sessions, audit, tls
+        self._here = HERE | {host}
         # The browser takes a cookie of the first name from https:// alone, and for this host alone.
         self._cookie = "__Host-esi-room" if tls else "esi-room"
 
@@ -41,7 +42,7 @@ class Guard:
         """Hand on what may pass; answer the rest."""
         route = request.match_info.route.resource
         canonical = "" if route is None else route.canonical
-        if self.sessions.everybody is not None and urlsplit(f"//{request.host}").hostname not in HERE:
+        if self.sessions.everybody is not None and urlsplit(f"//{request.host}").hostname not in self._here:
             raise web.HTTPForbidden(text="This server is for pages of this machine: http://127.0.0.1")
         session = self.session(request)
         if request.method not in SAFE or canonical == "/mqtt":

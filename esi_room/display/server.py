@@ -63,7 +63,7 @@ def application(settings: DisplaySettings, clock: Clock | None = None) -> web.Ap
     users = None if settings.users is None else Users(settings.users)
     sessions = Sessions(users, clock, session_s=settings.session_s, idle_s=settings.idle_s)
     audit = Audit(settings.data, clock)
-    guard = Guard(sessions, audit, tls=tls)
+    guard = Guard(sessions, audit, settings.host, tls=tls)
     proxy = Proxy(Upstream(settings.broker, settings.logins), sessions)
     app = web.Application(client_max_size=REQUEST_BYTES, middlewares=[_guarded(guard)])
     app.on_response_prepare.append(_dressed(tls=tls))

@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+
 from esi_room.errors import ConfigurationError
 from esi_room.outputs.access import ROLES
 
@@ -36,6 +38,9 @@ SCRYPT = (2**15, 8, 1)
 SCRYPT_MAX_BYTES = 64 << 20
 SALT_BYTES = 16
 HASH_BYTES = 32
+
+
+log = structlog.get_logger()
 
 
 class User(NamedTuple):
@@ -54,19 +59,26 @@ class Users:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = (0, 0, 0)  # of the file that was read; None: it was not there
         self._users: Mapping[str, User] = {}
 
     def get(self, name: str) -> User | None:
         """The user of this name; None where there is none. Nobody is in a file that cannot be read."""
         try:
-            stat = self.path.stat()
-            stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            if stamp != self._stamp:
-                self._users, self._stamp = read(self.path), stamp
-        except (OSError, ConfigurationError):
-            self._users, self._stamp = {}, None
+            found = self.path.stat()
+            stamp = (found.st_ino, found.st_ctime_ns, found.st_size)
+        except OSError:
+            stamp = None
+        if stamp != self._stamp:
+            self._users, self._stamp = self._read(), stamp
         return self._users.get(name)
+
+    def _read(self) -> dict[str, User]:
+        try:
+            return read(self.path)
+        except ConfigurationError as error:
+            log.error("display_users_unreadable", reason=str(error), hint="nobody is logged in until it is mended")
+            return {}
 
     def verify(self, name: str, password: str) -> User | None:
         """The user, if the password is right. Takes the time of a scrypt, whatever is wrong: call it in a thread."""

@@ -72,7 +72,7 @@ def test_the_example_is_right_and_makes_every_driver() -> None:
 def test_the_settings_that_the_example_comments_out_are_right_too(tmp_path: Path) -> None:
     text = re.sub(r"^# (?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     text = text.replace('url = "embedded"', 'url = "mqtts://broker:8883"')
-    text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_listen", "\n#websocket_listen")
+    text = text.replace("\nlisten = ", "\n#listen = ", 1).replace("\nwebsocket_", "\n#websocket_")
     text = text.replace("\npassword_env", "\n#password_env")
     pems = ("broker-ca.pem", "room.pem", "room.key", "dicom.pem", "dicom.key", "peers-ca.pem")
     pems += ("display.pem", "display.key", "clients-ca.pem", "display-client.pem", "display-client.key")
@@ -192,6 +192,11 @@ WRONG = {
         GOOD + '[carm]\nae_title = "A"\n[display]\nlisten = "127.0.0.1:11112"\n',
         10,
         "carm.listen has port 11112",
+    ),
+    "origin": (
+        ROOM + '[mqtt]\nurl = "embedded"\nwebsocket_origins = ["http://a/"]\n',
+        7,
+        "is no http://HOST[:PORT] or https://HOST[:PORT]; allowed: embedded broker: whose pages",
     ),
     "open display": (
         GOOD + '[display]\nlisten = "0.0.0.0:80"\n',

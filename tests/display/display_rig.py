@@ -20,6 +20,7 @@ from playwright.async_api import Page
 
 from esi_room.clock import Clock, SystemClock, rfc3339
 from esi_room.display import users
+from esi_room.display.mqtt.packets import binary, packet
 from esi_room.display.server import serving
 from esi_room.display.settings import DisplaySettings
 from esi_room.outputs import access
@@ -30,6 +31,7 @@ ROOM = "esi-1"
 ACL = Path(__file__).parents[2] / "config" / "mosquitto.acl"
 PASSWORD = "correct horse"
 USERS = {"Erika Muster": "console", "wall-1": "display", "Otto": "auditor", "bio": "engineer"}
+HELLO = packet(1, 0, binary(b"MQTT") + b"\4\2\0\x3c" + binary(b"open-1"))  # a CONNECT where nobody logs in
 CHEAP = (2**4, 8, 1)  # scrypt, for tests
 DEADLINE_S = 20.0
 PAGE_TIMEOUT_MS = 10_000
@@ -70,10 +72,11 @@ async def until_page(page: Page, expression: str) -> None:
 class Nats:
     """The embedded broker, as the daemon starts it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, websocket: int | None = None, origins: tuple[str, ...] = ()) -> None:
         self.folder, self.port, self.logins = folder, free_port(), folder / access.LOGINS_FILE
         roles = access.keep_logins(self.logins)
-        self._broker = EmbeddedBroker(folder, ("127.0.0.1", self.port), roles=roles)
+        web = None if websocket is None else ("127.0.0.1", websocket)
+        self._broker = EmbeddedBroker(folder, ("127.0.0.1", self.port), web, roles=roles, origins=origins)
         self.room_login: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -86,7 +89,7 @@ class Nats:
 class Mosquitto:
     """A Mosquitto with the users and rules of config/mosquitto.acl."""
 
-    def __init__(self, folder: Path, program: str) -> None:
+    def __init__(self, folder: Path, program: str, more: str = "") -> None:
         self.folder, self.port, self._program = folder, free_port(), program
         self.logins = folder / access.LOGINS_FILE
         logins = access.keep_logins(self.logins)
@@ -99,7 +102,7 @@ class Mosquitto:
         subprocess.run(["mosquitto_passwd", "-U", str(folder / "passwords")], check=True)
         (folder / "m.conf").write_text(
             f"listener {self.port} 127.0.0.1\nuser root\nallow_anonymous false\n"
-            "password_file passwords\nacl_file mosquitto.acl\n"
+            f"password_file passwords\nacl_file mosquitto.acl\n{more}"
         )
         self._process: asyncio.subprocess.Process | None = None
 
@@ -220,16 +223,22 @@ def write_users(path: Path, names: dict[str, str] = USERS, password: str = PASSW
 
 @asynccontextmanager
 async def a_room(
-    broker: Nats | Mosquitto, folder: Path, *, clock: Clock | None = None, **more: Any
+    broker: Nats | Mosquitto,
+    folder: Path,
+    *,
+    upstream: BrokerSettings | None = None,
+    clock: Clock | None = None,
+    **more: Any,
 ) -> AsyncIterator[FakeRoom]:
-    """A broker, a server on it (`more`: of its settings), a room that is joined and online."""
+    """A broker, a server on it (by `upstream`; `more`: of its settings), a room that is joined and online."""
+    plain = BrokerSettings(url=f"mqtt://127.0.0.1:{broker.port}", client_id="")
     settings = DisplaySettings(
         room=ROOM,
         timezone="Europe/Berlin",
         data=folder / "data",
         host="127.0.0.1",
         port=free_port(),
-        broker=BrokerSettings(url=f"mqtt://127.0.0.1:{broker.port}", client_id=""),
+        broker=upstream or plain,
         logins=broker.logins,
         **more,
     )

@@ -14,7 +14,7 @@ import aiohttp
 import aiomqtt
 import pytest
 import pytest_asyncio
-from display_rig import USERS, Browser, FakeRoom, Mosquitto, Nats, a_room, until, write_users
+from display_rig import HELLO, USERS, Browser, FakeRoom, Mosquitto, Nats, a_room, until, write_users
 from structlog.testing import capture_logs
 
 from esi_room.clock import ManualClock
@@ -208,8 +208,6 @@ async def test_pages_are_bounded(calm_site: FakeRoom, monkeypatch: pytest.Monkey
 
 # --- garbage ----------------------------------------------------------------------------------------------
 
-HELLO = packet(1, 0, binary(b"MQTT") + b"\4\2\0\x3c" + binary(b"open-1"))
-
 
 @pytest.mark.parametrize(
     ("frames", "code"),
@@ -260,6 +258,36 @@ async def test_who_says_nothing_is_cut_off(calm_site: FakeRoom, monkeypatch: pyt
         await ws.send_bytes(HELLO[:5])
         await ws.receive()
         assert ws.close_code == 1013
+
+
+async def test_a_page_that_does_not_read_is_cut_off_and_holds_up_nobody(
+    open_site: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "SLOW_S", 0.5)
+    host, port = open_site.url.removeprefix("http://").rstrip("/").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(
+        f"GET /mqtt HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: http://{host}:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Protocol: mqtt\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    wanted = packet(8, 2, b"\0\1" + binary(b"esi/esi-1/#") + b"\0" + binary(b"esi/esi-1/event/#") + b"\0")
+    for octets in (HELLO, wanted):  # masked, as a browser's frames are, with zeros
+        writer.write(bytes([0x82, 0x80 | len(octets), 0, 0, 0, 0]) + octets)
+    await reader.readexactly(2 + 4 + 2 + 4)
+    async with Browser(open_site.url) as browser, joined(open_site, browser) as page:
+        await page.client.subscribe("esi/esi-1/event/#", 1)
+        for _ in range(60):
+            await open_site.publish("event/x", b"x" * 400_000)
+        await until(lambda: len(page.got) == 60, "the other page has all of it")
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 20):
+                pass
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 # --- the broker comes and goes ----------------------------------------------------------------------------

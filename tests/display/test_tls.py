@@ -12,11 +12,14 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 import pytest_asyncio
-from display_rig import Browser, FakeRoom, Nats, a_room, until_page, write_users
+from display_rig import HELLO, Browser, FakeRoom, Mosquitto, Nats, a_room, free_port, until_page, write_users
 from playwright.async_api import Browser as Chromium
+from playwright.async_api import Page
+from structlog.testing import capture_logs
 
 from esi_room.display.settings import TlsFiles, server_tls
 from esi_room.errors import ConfigurationError
+from esi_room.outputs.client import BrokerSettings
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 SUBSCRIBE = """async () => {
@@ -163,6 +166,40 @@ async def test_a_wall_display_with_a_certificate_in_chromium(
     assert await page.evaluate(SUBSCRIBE) == "display wall-1"
     await until_page(page, "window.got.length > 0")
     await context.close()
+
+
+# --- towards the broker -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["mqtts", "wss"])
+async def test_a_broker_with_tls(
+    certificates: Certificates, tmp_path: Path, peers: ModuleType, page: Page, scheme: str
+) -> None:
+    port = free_port()
+    door = f"listener {port} 127.0.0.1\ncertfile {certificates['server.crt']}\nkeyfile {certificates['server.key']}\n"
+    door += "protocol websockets\n" if scheme == "wss" else ""
+    broker = Mosquitto(tmp_path / "b", peers.need("mosquitto"), door)
+    where = BrokerSettings(url=f"{scheme}://127.0.0.1:{port}", client_id="", ca_file=certificates["ca.crt"])
+    async with a_room(broker, tmp_path, upstream=where) as room:
+        await page.goto(f"{room.url}static/login.css")
+        assert await page.evaluate(SUBSCRIBE) == "open null"
+        await until_page(page, "window.got.length > 0")
+
+
+async def test_a_broker_of_another_authority_is_not_believed(
+    certificates: Certificates, tmp_path: Path, peers: ModuleType
+) -> None:
+    port = free_port()
+    door = f"listener {port} 127.0.0.1\ncertfile {certificates['server.crt']}\nkeyfile {certificates['server.key']}\n"
+    broker = Mosquitto(tmp_path / "b", peers.need("mosquitto"), door)
+    where = BrokerSettings(url=f"mqtts://127.0.0.1:{port}", client_id="", ca_file=certificates["other.crt"])
+    async with a_room(broker, tmp_path, upstream=where) as room, Browser(room.url) as it, it.mqtt() as ws:
+        with capture_logs() as logs:
+            await ws.send_bytes(HELLO)
+            await ws.receive()
+        assert ws.close_code == 1013
+        (away,) = (line for line in logs if line["event"] == "display_broker_away")
+        assert "ca_file must hold the authority" in away["reason"]
 
 
 def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:

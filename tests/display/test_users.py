@@ -8,6 +8,7 @@ import pytest
 from display_rig import CHEAP, PASSWORD, write_users
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from esi_room.clock import ManualClock
 from esi_room.display import throttle, users
@@ -62,6 +63,12 @@ def test_a_change_of_the_file_counts_at_once(file: Path) -> None:
     assert known.get("Otto") is not None
     write_users(file, {"Erika Muster": "console"})
     assert known.get("Otto") is None
+    file.chmod(0o644)
+    with capture_logs() as logs:
+        assert known.get("Erika Muster") is None
+    assert [line["event"] for line in logs] == ["display_users_unreadable"]
+    file.chmod(0o600)
+    assert known.get("Erika Muster") is not None
     file.unlink()
     assert known.get("Erika Muster") is None
 
