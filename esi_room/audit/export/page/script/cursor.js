@@ -6,6 +6,7 @@
  * - The mouse over the axis looks at a moment, for as long as it is there; pressing (or a finger) takes the cursor along.
  * - An image, or a mark, takes the cursor to its own moment.
  * - A finger that moves up or down scrolls the page.
+ * - It stands on a sheet of its own above the drawing, which a long record makes slow to draw.
  */
 
 import { draw } from "./dom.js";
@@ -22,6 +23,8 @@ export class Cursor {
     this.end = Math.max(1, data.end);
     this.moments = moments;
     this.told = told;
+    this.sheet = draw("svg", { class: "cursors", viewBox: drawing.getAttribute("viewBox") ?? "", "aria-hidden": "true" });
+    drawing.after(this.sheet);
     this.line = this.#made("cursor");
     this.ghost = this.#made("ghost");
     this.ghost.group.setAttribute("visibility", "hidden");
@@ -35,11 +38,11 @@ export class Cursor {
   /** @param {string} kind */
   #made(kind) {
     const height = this.drawing.viewBox.baseVal.height;
-    const group = draw("g", { class: kind, "aria-hidden": "true" });
+    const group = draw("g", { class: kind });
     const text = draw("text", { y: OF_LABEL.top + 12.5, "text-anchor": "middle" });
     const { width, height: high, top } = OF_LABEL;
     group.append(draw("line", { y1: top + high, y2: height }), draw("rect", { x: -width / 2, y: top, width, height: high, rx: 3 }), text);
-    this.drawing.append(group);
+    this.sheet.append(group);
     return { group, text };
   }
 
