@@ -41,7 +41,7 @@ def _load(name: str) -> ModuleType:
 rig = _load("display_rig")
 _load("console_rig")
 _load("schema_values")
-_load("record_rig")
+record_rig = _load("record_rig")
 _load("wall_rig")
 
 
@@ -114,3 +114,9 @@ async def either_room(request: pytest.FixtureRequest, tmp_path: Path, peers: Mod
     broker = rig.Nats(folder) if request.param == "nats" else rig.Mosquitto(folder, peers.need("mosquitto"))
     async with rig.a_room(broker, tmp_path) as room:
         yield room
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A `record_rig.Case`: a room with a case in it, whose images show something. Nobody changes it."""
+    return record_rig.played(tmp_path_factory.mktemp("kept"), pictures=True)

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 from pypdf import PdfReader
-from record_rig import XSS, Case, exported, move, ms, played, settled, vital
+from record_rig import XSS, Case, exported, move, ms, settled, vital
 
 from esi_room.audit.export import bundle
 from esi_room.audit.export.case import load
@@ -32,9 +32,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture(scope="session")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """Images show something; every frame of the run is another."""
-    return played(tmp_path_factory.mktemp("case"), pictures=True)
+def case(kept: Case) -> Case:
+    """As it is."""
+    return kept
 
 
 @pytest.fixture(scope="session")

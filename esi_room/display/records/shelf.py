@@ -126,7 +126,11 @@ class Shelf:
 
     def has(self, record: str) -> bool:
         """There is such a record."""
-        return journal_path(self._data, record).is_file() and record in records(self._data)
+        return journal_path(self._data, record).is_file() and record in self._records()
+
+    def _records(self) -> list[str]:
+        """No link is followed."""
+        return [each for each in records(self._data) if not directory(self._data, each).is_symlink()]
 
     def _look(self) -> tuple[list[Summary], dict[str, str]]:
         found = [self._summary(record) for record in there(self._data)]
@@ -189,7 +193,7 @@ class Shelf:
                     del self._making[key]
 
     def _print_of(self, record: str) -> str:
-        before = [other for other in records(self._data) if other < record]
+        before = [other for other in self._records() if other < record]
         return _print(directory(self._data, record), stat(journal_path(self._data, before[-1])) if before else None)
 
     async def _make(self, record: str, print_: str, *, identity: bool) -> Page:

@@ -6,7 +6,8 @@
 
 Rules:
 - It ends when it is killed, and leaves nothing behind: it writes to its standard output alone.
-- At low priority: the daemon and the displays are on this machine as well.
+- At low priority: the daemon and the displays are on this machine as well. Nobody waits for the room to be verified,
+  somebody waits for a page.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from esi_room.record.reader import directory
 from esi_room.record.verify import Report
 from esi_room.record.verify_room import verify_room
 
-_LOW_PRIORITY = 10
+_NICE = {"page": 5, "verify": 19}
 
 
 class Verified(Struct, frozen=True):
@@ -50,8 +51,8 @@ class Made(Struct, frozen=True):
 
 def main() -> None:
     """As above."""
-    os.nice(_LOW_PRIORITY)
     what, data, *more = sys.argv[1:]
+    os.nice(_NICE[what])
     if what == "verify":
         _verify(Path(data), more[0] if more else None)
     else:
