@@ -111,11 +111,12 @@ class Records:
 
     async def _record(self, request: web.Request) -> str:
         record = request.match_info["record"]
+        why: str | None = "There is no record of this name."
         if RECORD_ID.fullmatch(record) is not None:
-            there = await asyncio.to_thread(self._shelf.has, record)
-            if there:
-                return record
-        raise web.HTTPNotFound(text=listing.refusal("There is no record of this name."), content_type="text/html")
+            why = await asyncio.to_thread(self._shelf.lacks, record)
+        if why is not None:
+            raise web.HTTPNotFound(text=listing.refusal(why), content_type="text/html")
+        return record
 
 
 async def _script(_: web.Request) -> web.StreamResponse:

@@ -26,8 +26,8 @@ from esi_room.carm.picture.previewer import Previewer
 from esi_room.clock import Clock, SystemClock
 from esi_room.display.records.summary import Stat, Summary, stat, summary
 from esi_room.display.records.work import CannotShow, made, verified
-from esi_room.record.reader import JOURNAL, directory, journal_path, records
-from esi_room.record.removed import there
+from esi_room.record.reader import JOURNAL, directory, journal_path
+from esi_room.record.removed import removal, there
 
 PAGES_BYTES = 96 << 20  # kept: some fifty cases
 FRAMES_BYTES = 64 << 20  # kept: some five hundred frames
@@ -124,16 +124,19 @@ class Shelf:
             self._verifying = asyncio.create_task(self._verify(due, prints))
         return [Row(one, self._verdict(one.record, prints[one.record])) for one in reversed(summaries)]
 
-    def has(self, record: str) -> bool:
-        """There is such a record."""
-        return journal_path(self._data, record).is_file() and record in self._records()
+    def lacks(self, record: str) -> str | None:
+        """Why there is no such record; None: there is."""
+        if journal_path(self._data, record).is_file() and record in self._records():
+            return None
+        gone = removal(self._data, record)
+        return "There is no record of this name." if gone is None else f"This record {gone.words}"
 
     def _records(self) -> list[str]:
-        """No link is followed."""
-        return [each for each in records(self._data) if not directory(self._data, each).is_symlink()]
+        """Those that were not removed; no link is followed."""
+        return [each for each in there(self._data) if not directory(self._data, each).is_symlink()]
 
     def _look(self) -> tuple[list[Summary], dict[str, str]]:
-        found = [self._summary(record) for record in there(self._data)]
+        found = [self._summary(record) for record in self._records()]
         self._summaries = {one.record: self._summaries[one.record] for one in found}
         return found, self._prints([one.record for one in found])
 
