@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import socket
 import sys
@@ -39,6 +40,14 @@ _package("virtual")
 def peers() -> ModuleType:
     """`peers.need("mosquitto")`: the path of a real peer's program, or skip (fail where peers are required)."""
     return _module("peers")
+
+
+@pytest.fixture(scope="session")
+def signed_room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory, as `signed` says. Copy it before you change it."""
+    root = tmp_path_factory.mktemp("signed-room")
+    asyncio.run(_module("signed").build(root))
+    return root
 
 
 @pytest.fixture

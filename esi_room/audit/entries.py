@@ -1,6 +1,7 @@
 """The entries of a record, one after the other, in the memory of one.
 
-A line that is no entry (only a record that does not hold has one) is passed over. `verify` names it.
+A line that is no entry, or one of another version (only a record that does not hold has one), is passed over. `verify`
+names it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from esi_room.clock import parse_rfc3339
+from esi_room.errors import BrokenRecord
 from esi_room.events import Entry
 from esi_room.record.reader import JOURNAL
-from esi_room.record.verify_lines import MAX_LINE_BYTES
+from esi_room.record.verify_lines import VERSION, lines, opened
 
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _decoder = msgspec.json.Decoder(Entry)
@@ -29,9 +31,10 @@ class Numbered(NamedTuple):
 
 
 def entries(record: Path) -> Iterator[Numbered]:
-    """Of the record in this directory. What stands behind the last newline is being written, or was not finished."""
-    with (record / JOURNAL).open("rb") as file:
-        while octets := file.readline(MAX_LINE_BYTES):
+    """Of the record in this directory. What stands behind the last newline is being written, or was not finished.
+    BrokenRecord: there is no journal that could be read."""
+    with _opened(record / JOURNAL) as file:
+        for octets in lines(file):
             if not octets.endswith(b"\n"):
                 return
             try:
@@ -39,5 +42,12 @@ def entries(record: Path) -> Iterator[Numbered]:
                 parse_rfc3339(entry.received)
             except ValueError:  # msgspec's own errors are such, too
                 continue
-            if _TYPE.fullmatch(entry.type):  # it becomes a topic
+            if entry.v == VERSION and _TYPE.fullmatch(entry.type):  # it becomes a topic
                 yield Numbered(octets, entry)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return opened(path)
+    except OSError as error:
+        raise BrokenRecord(f"{path} cannot be read: {error.strerror}") from error

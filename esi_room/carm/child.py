@@ -38,7 +38,7 @@ class Child:
             path = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH"))))
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", module, str(theirs.fileno())),
+                *("-P", "-m", module, str(theirs.fileno())),  # -P: nothing is imported from where we were started
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,

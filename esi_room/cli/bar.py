@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 LONG_WORK_BYTES = 64 << 20  # below that it is done before a bar is drawn
 _STEP_BYTES = 1 << 18  # a bar that is told of every line costs more than the line
+
+
+def octets_below(path: Path) -> int:
+    """What there is to verify below a directory, about. Links are not followed; what cannot be looked at counts for
+    nothing."""
+    paths = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    return sum(octets_of(each) for each in paths if each.suffix in {".jsonl", ".dcm"})
+
+
+def octets_of(path: Path) -> int:
+    """The size of a file, for a bar."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 class Bar(Progress):

@@ -20,6 +20,7 @@ from esi_room.procedure.follow_ups import Contact, contacts
 from esi_room.record import recovery
 from esi_room.record.reader import journal_path, records
 from esi_room.record.removed import there
+from esi_room.record.verify_lines import opened
 
 FOUND_DUE = 1
 _COLUMNS = ("record", "planned for", "contact", "state", "procedure")
@@ -28,8 +29,7 @@ _COLUMNS = ("record", "planned for", "contact", "state", "procedure")
 def show(data: Path, on: date | None, *, as_json: bool) -> int:
     """Print the follow-ups of a data directory's procedures but those still to come; the exit status."""
     day = on or _today(data)
-    procedures = [record for record in there(data) if recovery.kind(data, record) == "procedure"]
-    found = [contact for record in procedures for contact in contacts(facts_of(data, record), day)]
+    found = [contact for record in there(data) for contact in _contacts(data, record, day)]
     listed = [contact for contact in found if contact.state != "to come"]
     if as_json:
         for contact in listed:
@@ -38,6 +38,16 @@ def show(data: Path, on: date | None, *, as_json: bool) -> int:
         _print(listed)
         click.echo(_sum(found, day))
     return FOUND_DUE if any(contact.state in ("due", "late") for contact in found) else 0
+
+
+def _contacts(data: Path, record: str, day: date) -> list[Contact]:
+    """None where it is no procedure; one that cannot be read is said."""
+    try:
+        procedure = recovery.kind(data, record) == "procedure"
+        return contacts(facts_of(data, record), day) if procedure else []
+    except OSError as error:
+        click.echo(f"{record} cannot be read, and is not among them: {error.strerror}", err=True)
+        return []
 
 
 def _print(listed: list[Contact]) -> None:
@@ -62,7 +72,7 @@ def _today(data: Path) -> date:
     now = datetime.fromtimestamp(SystemClock().now().wall_ns / NS, UTC)
     for record in reversed(records(data)):
         try:
-            with journal_path(data, record).open("rb") as file:
+            with opened(journal_path(data, record)) as file:
                 entry = msgspec.json.decode(file.readline(), type=Entry)
             zone = ZoneInfo(msgspec.json.decode(entry.data, type=RecordOpened).timezone)
         except (OSError, msgspec.MsgspecError, ValueError, KeyError):

@@ -10,7 +10,7 @@ import click
 from esi_room.audit.export import FORMATS, Export, exporter
 from esi_room.audit.export.case import Case, load
 from esi_room.cli import CALLED_WRONG
-from esi_room.cli.bar import Bar
+from esi_room.cli.bar import Bar, octets_below, octets_of
 from esi_room.cli.places import must_be_there
 from esi_room.cli.uses import used
 from esi_room.events.audit import EXPORT
@@ -55,8 +55,8 @@ def _made(
     record: Path, name: str, export: Export, to: Path, *, even_if_broken: bool, identity: bool
 ) -> tuple[Case, list[Path]]:
     """The case, and the files made of it."""
-    journal_bytes = (record / "journal.jsonl").stat().st_size
-    verified_bytes = sum(p.stat().st_size for p in record.rglob("*") if p.suffix in {".jsonl", ".dcm"})
+    journal_bytes = octets_of(record / "journal.jsonl")
+    verified_bytes = octets_below(record)
     total_bytes = verified_bytes + journal_bytes * (1 + FORMATS[name].passes)
     with Bar(f"exporting {name}", total_bytes, always=journal_bytes >= LONG_JOURNAL_BYTES) as bar:
         case = load(record, even_if_broken=even_if_broken, identity=identity, progress=bar.on)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from esi_room.cli import due, used
@@ -18,6 +20,7 @@ from esi_room.cli import retention as what_goes
 from esi_room.record.amendments import amendments
 from esi_room.record.reader import directory, journal_path, records
 from esi_room.record.removed import Removal, removal
+from esi_room.record.verify_lines import JOURNAL_KEYS, is_regular, lines, opened, parsed, plain
 
 EXAMPLE = """\b
 Examples:
@@ -79,7 +82,7 @@ def command(
         width = ID_WIDTH if heading == "record" else None
         table.add_column(heading, no_wrap=heading != "procedure", min_width=width)
     for one in summaries:
-        table.add_row(*(str("" if one[k] is None else one[k]) for k in _COLUMNS))
+        table.add_row(*(escape(str("" if one[k] is None else one[k])) for k in _COLUMNS))
     Console().print(table)
 
 
@@ -126,35 +129,55 @@ def summary(data: Path, record: str, shed: dict[str, str]) -> dict[str, Any]:
     first: dict[str, Any] = {}
     last: dict[str, Any] = {}
     procedure = None
-    with journal_path(data, record).open("rb") as file:
-        for line in file:
-            try:
-                entry = json.loads(line)
-                counts[entry["type"]] += 1
-            except (ValueError, KeyError, TypeError):
-                counts["unreadable"] += 1
-                continue
+    for entry in _entries(journal_path(data, record)):
+        counts["unreadable" if entry is None else entry["type"]] += 1
+        if entry is not None:
             first = first or entry
             last = entry
             if entry["type"] == "record.shed":
                 shed[entry["data"].get("record", "")] = str(entry.get("time"))[:10]
             if entry["type"] == "procedure.started":
-                procedure = entry["data"].get("procedure")
+                procedure = _text(entry["data"], "procedure")
     state = "sealed" if last.get("type") == "record.sealed" else "open"
     return {
         "record": record,
         "path": str(directory(data, record)),
-        "kind": first.get("data", {}).get("kind"),
+        "kind": _text(first.get("data", {}), "kind"),
         "procedure": procedure,
-        "opened": _short(first.get("time")),
-        "last": _short(last.get("time")),
+        "opened": _short(_text(first, "time")),
+        "last": _short(_text(last, "time")),
         "entries": counts.total(),
         "images": counts["carm.image"],
         "alerts": counts["alert.raised"],
         "gaps": counts["device.gap"],
-        "amended": len(amendments(data, record)),
+        "amended": _amended(data, record),
         "state": f"{state}, {counts['unreadable']} unreadable lines" if counts["unreadable"] else state,
     }
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Each line, or None where there is none that can be read; nothing where the journal is no file."""
+    if not is_regular(path):
+        return
+    try:
+        with opened(path) as file:
+            for number, octets in enumerate(lines(file), 1):
+                entry, problem = parsed(path, number, octets, JOURNAL_KEYS)
+                whole = isinstance(entry.get("type"), str) and isinstance(entry.get("data"), dict)
+                yield entry if problem is None and whole else None
+    except OSError:
+        yield None
+
+
+def _amended(data: Path, record: str) -> int | None:
+    try:
+        return len(amendments(data, record))
+    except OSError:
+        return None
+
+
+def _text(said: dict[str, Any], key: str) -> str | None:
+    return plain(said[key]) if isinstance(said.get(key), str) else None
 
 
 def _short(time: str | None) -> str | None:

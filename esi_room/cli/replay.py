@@ -21,7 +21,7 @@ from esi_room.audit.replay.span import Place, place
 from esi_room.audit.replay.states import Message
 from esi_room.carm.picture.previewer import Previewer
 from esi_room.cli import deriving
-from esi_room.cli.bar import Bar
+from esi_room.cli.bar import Bar, octets_below, octets_of
 from esi_room.cli.places import found
 from esi_room.cli.uses import used
 from esi_room.config import RoomConfig, load
@@ -133,7 +133,7 @@ def _must_have_bytes(record: Path) -> None:
 
 def verified(record: Path, *, even_if_broken: bool) -> Report:
     """What `verify` says of it. BrokenRecord where it does not hold; with `even_if_broken` that is only said."""
-    with Bar("verifying", sum(each.stat().st_size for each in record.rglob("*") if each.is_file())) as bar:
+    with Bar("verifying", octets_below(record)) as bar:
         report = held.report(record, progress=bar.on)
     held.demand(report, even_if_broken=even_if_broken)
     for problem in report.problems:
@@ -155,7 +155,7 @@ async def _play(
 ) -> Played:
     pause = Pause()
     loop = asyncio.get_running_loop()
-    with Bar("replaying", (record / JOURNAL).stat().st_size, always=True) as bar:
+    with Bar("replaying", octets_of(record / JOURNAL), always=True) as bar:
 
         def signalled(act: Callable[[], None]) -> None:
             act()

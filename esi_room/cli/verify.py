@@ -11,13 +11,15 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from esi_room.cli.bar import Bar
+from esi_room.audit import bundled
+from esi_room.cli.bar import Bar, octets_below, octets_of
 from esi_room.cli.uses import used
 from esi_room.errors import BrokenRecord
 from esi_room.events.audit import AUDIT_LOG_USED
 from esi_room.record import held
 from esi_room.record.verify import Report
 from esi_room.record.verify_checkpoints import Checkpoint, read_witnessed
+from esi_room.record.verify_lines import plain
 from esi_room.record.verify_retention import REMOVED
 from esi_room.record.verify_room import record_ids, rooms, verify_room
 
@@ -26,18 +28,19 @@ Example:
   esi-room verify data
   esi-room verify data/records/20261123T093000Z-1f2e
   esi-room verify data --witness witness.jsonl
+  esi-room verify 20261123T093000Z-1f2e.zip
 """
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a record, for programs.")
 @click.option(
     "--witness", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="What `esi-room witness` kept: hold the records to it.",
 )  # fmt: skip
 def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
-    """Verify a record, or every record of a data directory and the chain across them.
+    """Verify a record, every record of a data directory and the chain across them, or an exported bundle.
 
     Says the first bad line and why. Exit status 0: all holds; 1: something does not; 2: there is no record.
     """
@@ -46,6 +49,8 @@ def command(path: Path, *, as_json: bool, witness: Path | None) -> None:
         reports = _verified(path, witnessed, as_json=as_json)
         if not reports:
             raise click.UsageError(f"{path} holds no record (a data directory has a folder `records`)")
+        if path.is_file() and witness is not None:
+            witnessed = _of_it(path, witness, witnessed, reports)
         broken = [report for report in reports if not report.ok]
         use.what = f"verified: {_in_a_word(reports, broken)}"
     if not as_json:
@@ -83,6 +88,8 @@ def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
     found = read_witnessed(witness)
     if found.problem is not None:
         raise BrokenRecord(str(found.problem))
+    if path.is_file():  # which record is in a bundle is not known yet
+        return tuple(found.checkpoints)
     alone = _is_record(path)
     ids, of_rooms = ({path.resolve().name}, set[str]()) if alone else (set(record_ids(path)), rooms(path))
     mine = tuple(each for each in found.checkpoints if each.record in ids or each.room in of_rooms)
@@ -91,7 +98,20 @@ def _witnessed(path: Path, witness: Path) -> tuple[Checkpoint, ...]:
     return mine
 
 
+def _of_it(
+    path: Path, witness: Path, witnessed: tuple[Checkpoint, ...], reports: list[Report]
+) -> tuple[Checkpoint, ...]:
+    """What a bundle was held to."""
+    mine = tuple(each for each in witnessed if each.record in {report.record for report in reports})
+    if not mine:
+        raise BrokenRecord(f"{witness} holds no checkpoint of {path}: it proves nothing of it")
+    return mine
+
+
 def _reports(path: Path, witnessed: tuple[Checkpoint, ...], progress: Callable[[int], None]) -> Iterator[Report]:
+    if path.is_file() or bundled.is_unpacked(path):
+        yield bundled.verify_bundle(path, witnessed=witnessed, progress=progress)
+        return
     if _is_record(path):
         yield held.report(path, witnessed=witnessed, progress=progress)
         return
@@ -104,21 +124,24 @@ def _is_record(path: Path) -> bool:
 
 
 def _size(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.rglob("*") if p.suffix in {".jsonl", ".dcm"})
+    """For the bar; a bundle is unpacked, and then read."""
+    return 2 * octets_of(path) if path.is_file() else octets_below(path)
 
 
 def _line(report: Report) -> str:
     if not report.ok:
-        return "\n".join(f"[bold red]BROKEN[/]  {report.record}  {escape(str(problem))}" for problem in report.problems)
+        broken = f"[bold red]BROKEN[/]  {escape(plain(report.record))}  "
+        return "\n".join(broken + escape(str(problem)) for problem in report.problems)
     state = "sealed" if report.sealed else "open"
+    kind = plain(report.kind or "?")[:20]
     if report.removed is not None:
-        notes = "".join(f"\n        note: {escape(note)}" for note in report.notes)
-        return f"[yellow]removed[/] {report.record}  {report.kind or '?':9}  {escape(report.removed)}{notes}"
+        notes = "".join(f"\n        note: {escape(plain(note))}" for note in report.notes)
+        return f"[yellow]removed[/] {escape(report.record)}  {escape(kind):9}  {escape(plain(report.removed))}{notes}"
     what = f"{report.lines} entries, {report.images} images, {report.wire_lines} wire lines"
     what += f", {report.amendments} amendments" if report.amendments else ""
     what += f", signed up to line {report.signed_lines}" if report.signed_lines else ""
-    notes = "".join(f"\n        note: {escape(note)}" for note in report.notes)
-    return f"[green]holds[/]   {report.record}  {report.kind or '?':9}  {state:6}  {what}{notes}"
+    notes = "".join(f"\n        note: {escape(plain(note))}" for note in report.notes)
+    return f"[green]holds[/]   {escape(plain(report.record))}  {escape(kind):9}  {state:6}  {what}{notes}"
 
 
 def _verdict(reports: list[Report], broken: int) -> str:

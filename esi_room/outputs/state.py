@@ -48,7 +48,7 @@ class Projection:
             return set()
         try:
             data = msgspec.json.decode(entry.data, type=BY_TYPE[entry.type])
-        except msgspec.MsgspecError:
+        except ValueError:  # msgspec's own errors are such, too
             return set()
         received_ns = entry.mono_ns if mono_ns is None else mono_ns
         said = Said(entry, data, received_ns - _delay_ns(entry))

@@ -12,6 +12,7 @@ from esi_room.procedure.facts import Facts
 from esi_room.procedure.taken import Taken
 from esi_room.record.amendments import read_amendments
 from esi_room.record.reader import journal_path
+from esi_room.record.verify_lines import lines, opened
 
 _MARKS = (b'"type":"clinical.', b'"type":"procedure.')
 
@@ -27,13 +28,13 @@ def facts_of(root: Path, record: str) -> Facts:
 
 
 def _lines(root: Path, record: str) -> Iterator[bytes]:
-    with journal_path(root, record).open("rb") as file:
-        yield from file
+    with opened(journal_path(root, record)) as file:
+        yield from lines(file)
     yield from (line.octets for line in read_amendments(root, record))
 
 
 def _taken(octets: bytes) -> Taken | None:
     try:
         return Taken.of_entry(msgspec.json.decode(octets, type=Entry))
-    except msgspec.MsgspecError:  # `verify` names it
+    except ValueError:  # `verify` names it
         return None

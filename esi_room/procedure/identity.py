@@ -15,6 +15,7 @@ from esi_room.commands import Identity
 from esi_room.record.disk import Disk
 from esi_room.record.entry import sha256
 from esi_room.record.reader import directory
+from esi_room.record.verify_lines import opened
 
 FILE = "identity.json"
 
@@ -52,7 +53,8 @@ def read(root: Path, record: str) -> Identity | None:
 def read_file(file: Path) -> Identity | None:
     """The patient whom this `identity.json` names; None where it is not there, or is none."""
     try:
-        kept = msgspec.json.decode(file.read_bytes(), type=dict[str, str | None])
+        with opened(file) as octets:
+            kept = msgspec.json.decode(octets.read(), type=dict[str, str | None])
         kept.pop("salt", None)
         return msgspec.convert(kept, Identity)
     except FileNotFoundError:

@@ -29,6 +29,7 @@ from esi_room.record.disk import Disk
 from esi_room.record.entry import RECORD_ID, Cursor, Line, encode, sha256
 from esi_room.record.reader import directory, journal_path, last_line, records
 from esi_room.record.removed import removal
+from esi_room.record.verify_lines import opened
 from esi_room.record.writing import append_durably
 
 AMENDMENTS = "amendments.jsonl"
@@ -108,7 +109,7 @@ def announcements(root: Path, ids: Iterable[str]) -> Iterator[Announced]:
     for path in (journal_path(root, record) for record in ids):
         if not path.exists():  # a record just begun
             continue
-        with path.open("rb") as file:
+        with opened(path) as file:
             for octets in file:
                 announced = _announced(octets) if _ANNOUNCED in octets else None
                 if announced is not None:
@@ -120,7 +121,7 @@ def _announced(octets: bytes) -> Announced | None:
         entry = msgspec.json.decode(octets, type=Entry)
         if entry.type == RecordAmended.TYPE:
             return Announced(entry.record, entry.seq, msgspec.json.decode(entry.data, type=RecordAmended))
-    except msgspec.MsgspecError:  # no entry announces nothing; `verify` names it
+    except ValueError:  # no entry announces nothing; `verify` names it
         return None
     return None
 
@@ -128,12 +129,12 @@ def _announced(octets: bytes) -> Announced | None:
 def _seal(root: Path, record: str) -> _Seal | None:
     """None where the record is not there, or not sealed."""
     try:
-        with journal_path(root, record).open("rb") as file:
+        with opened(journal_path(root, record)) as file:
             size_bytes = file.seek(0, io.SEEK_END)
             last = last_line(file, size_bytes)
         head = msgspec.json.decode(last, type=recovery.Head)
         sealed = msgspec.json.decode(head.data, type=RecordSealed)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, ValueError):  # msgspec's own errors are such, too
         return None
     if head.type != RecordSealed.TYPE or recovery.sound(last, record, sealed.entries - 1, None) is None:
         return None
@@ -142,7 +143,8 @@ def _seal(root: Path, record: str) -> _Seal | None:
 
 def _chain(root: Path, seal: _Seal) -> _Chain:
     try:
-        octets = amendments_path(root, seal.end.record).read_bytes()
+        with opened(amendments_path(root, seal.end.record)) as file:
+            octets = file.read()
     except FileNotFoundError:
         octets = b""
     chain = _Chain((), (), 0, seal.end.seq, seal.sha256)

@@ -10,6 +10,7 @@ from pathlib import Path
 from esi_room.errors import BrokenRecord
 from esi_room.record.verify import Report, verify_record
 from esi_room.record.verify_checkpoints import Checkpoint
+from esi_room.record.verify_lines import opened
 from esi_room.record.verify_room import elsewhere_of, head_before, record_ids, signing_of
 
 
@@ -33,7 +34,7 @@ def report(
 def being_written(data: Path) -> bool:
     """Does a daemon hold the lock of this data directory?"""
     try:
-        with (data / "lock").open("rb") as file:
+        with opened(data / "lock") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

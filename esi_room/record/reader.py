@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from esi_room.record.entry import RECORD_ID, Cursor, Line
+from esi_room.record.verify_lines import MAX_LINE_BYTES, opened
 
 JOURNAL = "journal.jsonl"
 _TAIL_BYTES = 64 << 10  # a seal has some hundred bytes a device
@@ -41,7 +42,7 @@ def first(root: Path) -> Cursor | None:
 def tail(root: Path, record: str, octets: int) -> list[bytes]:
     """The last whole lines of a record's journal, of about so many octets; none where there is no journal."""
     try:
-        with journal_path(root, record).open("rb") as file:
+        with opened(journal_path(root, record)) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - octets))
             lines = file.read().splitlines(keepends=True)
@@ -51,14 +52,15 @@ def tail(root: Path, record: str, octets: int) -> list[bytes]:
 
 
 def last_line(file: IO[bytes], end_bytes: int) -> bytes:
-    """The last line that ends at `end_bytes`, read from the end: a journal may be long."""
+    """The last line that ends at `end_bytes`, read from the end: a journal may be long. Of what is longer than any line
+    the end."""
     tail_bytes = _TAIL_BYTES
     while True:
         begin = max(0, end_bytes - tail_bytes)
         file.seek(begin)
         found = file.read(end_bytes - begin)
         start = found.rfind(b"\n", 0, -1) + 1
-        if start or begin == 0:
+        if start or begin == 0 or tail_bytes >= MAX_LINE_BYTES:
             return found[start:]
         tail_bytes *= 8
 
@@ -68,7 +70,7 @@ def find(root: Path, record: str, seq: int) -> Cursor | None:
     if RECORD_ID.fullmatch(record) is None or seq < 0:
         return None
     try:
-        with journal_path(root, record).open("rb") as file:
+        with opened(journal_path(root, record)) as file:
             offset = 0
             for _ in range(seq):
                 line = file.readline()
@@ -102,7 +104,7 @@ def read(root: Path, start: Cursor, end: Cursor, *, max_lines: int = 500, max_by
 def _read_one(root: Path, start: Cursor, limit: int | None, max_lines: int, max_bytes: int) -> list[Line]:
     lines: list[Line] = []
     try:
-        file = journal_path(root, start.record).open("rb")
+        file = opened(journal_path(root, start.record))
     except FileNotFoundError:  # removed by retention: its lines are nowhere to be read any more
         return lines
     with file:

@@ -18,6 +18,7 @@ from esi_room.clock import parse_rfc3339
 from esi_room.record.entry import NO_PREVIOUS, VERSION, sha256
 from esi_room.record.reader import journal_path
 from esi_room.record.removed import removal
+from esi_room.record.verify_lines import MAX_LINE_BYTES, opened
 
 
 class Head(msgspec.Struct):
@@ -58,7 +59,7 @@ def examine(root: Path, record: str, previous_head: str | None) -> Found:
     """Read the journal of `record` from its first line. `previous_head`: hash of the last line of the record
     before, None where that is not to be checked."""
     try:
-        file = journal_path(root, record).open("rb")
+        file = opened(journal_path(root, record))
     except FileNotFoundError:
         return Found(0, 0, previous_head or NO_PREVIOUS, False, None, None, b"", None)
     lines, size, prev = 0, 0, previous_head
@@ -82,7 +83,7 @@ def head_of(root: Path, record: str) -> str:
     if gone is not None:
         return gone.said.head
     last = b""
-    with journal_path(root, record).open("rb") as file:
+    with opened(journal_path(root, record)) as file:
         for line in file:
             if line.endswith(b"\n"):
                 last = line
@@ -92,8 +93,8 @@ def head_of(root: Path, record: str) -> str:
 def kind(root: Path, record: str) -> str | None:
     """What kind of record it is, by its first line; None where that does not hold, or is gone. OSError."""
     try:
-        with journal_path(root, record).open("rb") as file:
-            head = sound(file.readline(), record, 0, None)
+        with opened(journal_path(root, record)) as file:
+            head = sound(file.readline(MAX_LINE_BYTES), record, 0, None)
     except FileNotFoundError:
         return None
     return None if head is None else _kind(head)
@@ -150,7 +151,7 @@ def _found(
 def examine_wire(path: Path) -> tuple[int, str, int, int]:
     """A wire file: its whole lines, the hash of the last, their size in bytes, and the octets torn behind it."""
     lines, prev, size = 0, NO_PREVIOUS, 0
-    with path.open("rb") as file:
+    with opened(path) as file:
         for octets in file:
             if not octets.endswith(b"\n"):
                 return lines, prev, size, len(octets)

@@ -129,12 +129,15 @@ def verify_record(
     signing: Signing | None = None,
     may_be_open: bool = True,
     being_written: bool = False,
+    left_out: bool = False,
+    parts: frozenset[str] = frozenset(),
     progress: Progress = lambda _: None,
 ) -> Report:
     """One record. `previous_head`: hash of the last line of the room's record before it; None if that is not at
     hand (a record taken out of its room), then its first `prev` is taken on trust and a note says so. `elsewhere`:
     what the room's later records say of it; None if they are not at hand. `signing`: what the room says of signatures;
-    None if that is not at hand."""
+    None if that is not at hand. `left_out`: it is a copy without wire/, frames/ and private/. `parts`: what lies beside
+    the journal there and is no part of a record in its room."""
     report = Report(directory.name)
     signing = signing or Signing(None, False)
     if not directory.is_dir() or directory.is_symlink():
@@ -160,13 +163,16 @@ def verify_record(
     heads = claims.heads | dict(enumerate(late.hashes, report.lines))
     _verify_signed(directory, heads, signed, signing, report, amendments_hold=late.whole)
     gone = {} if elsewhere is None else elsewhere.gone
-    _verify_wire(directory, claims.wire, gone, report, progress)
-    with _reading(directory / "frames", report):
-        _verify_frames(directory, claims.images, gone, report, progress)
-    with _reading(directory / "private", report):
-        _verify_private(directory, claims.private, elsewhere, report)
+    if left_out:
+        report.notes.append("wire/, frames/ and private/ were left out of this copy: they could not be verified")
+    else:
+        _verify_wire(directory, claims.wire, gone, report, progress)
+        with _reading(directory / "frames", report):
+            _verify_frames(directory, claims.images, gone, report, progress)
+        with _reading(directory / "private", report):
+            _verify_private(directory, claims.private, elsewhere, report)
     _say_gone(directory, gone, report)
-    _verify_kept(directory, claims.kept, report)
+    _verify_kept(directory, claims.kept, parts, report)
     return report
 
 
@@ -427,7 +433,7 @@ def _verify_amendments(
     return found
 
 
-def _verify_kept(directory: Path, claims: dict[str, str], report: Report) -> None:
+def _verify_kept(directory: Path, claims: dict[str, str], parts: frozenset[str], report: Report) -> None:
     """What a crash tore off is evidence, and kept beside the journal."""
     for name, digest in claims.items():
         path = directory / name
@@ -435,5 +441,5 @@ def _verify_kept(directory: Path, claims: dict[str, str], report: Report) -> Non
             found = file_digest(path)
             if found != digest:
                 report.problems.append(Problem(path, None, "what a crash tore off was altered", digest, found))
-    stray = [name for name in names(directory) if name not in _PARTS and name not in claims]
+    stray = [name for name in names(directory) if name not in _PARTS | parts and name not in claims]
     _say_stray(stray, "beside the journal", report)

@@ -67,6 +67,14 @@ def opened(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
+def is_regular(path: Path) -> bool:
+    """Whether `opened` would open it, if it may be read."""
+    try:
+        return stat.S_ISDIR(os.lstat(path.parent).st_mode) and stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def names(folder: Path) -> list[str]:
     """What is in a directory of a record; nothing if there is none. OSError: it is something else."""
     try:

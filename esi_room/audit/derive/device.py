@@ -73,7 +73,7 @@ def known(record: Path) -> Known:
         if entry.type in SAID:
             sources.add(entry.source)
         elif entry.type == DeviceState.TYPE:
-            with suppress(msgspec.MsgspecError):  # only in a record that does not hold
+            with suppress(ValueError):  # only in a record that does not hold
                 said = msgspec.json.decode(entry.data, type=DeviceState)
                 drivers.setdefault(entry.source, set()).update(filter(None, [said.driver]))
                 identities.setdefault(entry.source, set()).update(filter(None, [said.identity]))
@@ -170,7 +170,7 @@ class DeviceCheck:
         """Octets that were not understood: as many as were recorded, and for the same reasons."""
         counted, reasons = 0, set[str]()
         for entry in self._rejected_entries():
-            with suppress(msgspec.MsgspecError):
+            with suppress(ValueError):
                 said = msgspec.json.decode(entry.data, type=DeviceRejected)
                 counted, reasons = counted + said.bytes, reasons | set(said.counts)
         derived = self._deriving.rejected

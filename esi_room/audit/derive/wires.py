@@ -16,6 +16,7 @@ import msgspec
 
 from esi_room.clock import Stamp, parse_rfc3339
 from esi_room.record.entry import RECORD_ID
+from esi_room.record.verify_lines import is_regular, lines, opened
 from esi_room.record.wire import Direction, WireLine
 
 _decoder = msgspec.json.Decoder(WireLine)
@@ -87,12 +88,11 @@ def _last_opening(record: Path, device: str) -> Piece | None:
 
 def _pieces(record: Path, device: str) -> Iterator[Piece]:
     """A line that is none (the last one of a crash) ends it."""
-    try:
-        file = (record / "wire" / f"{device}.jsonl").open("rb")
-    except FileNotFoundError:
+    path = record / "wire" / f"{device}.jsonl"
+    if not is_regular(path):  # only in a record that does not hold
         return
-    with file:
-        for number, octets in enumerate(file, 1):
+    with opened(path) as file:
+        for number, octets in enumerate(lines(file), 1):
             try:
                 line = _decoder.decode(octets)
                 stamp = Stamp(parse_rfc3339(line.received), line.mono_ns)

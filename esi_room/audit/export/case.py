@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,7 +46,7 @@ from esi_room.record import held
 from esi_room.record.amendments import AMENDMENTS
 from esi_room.record.reader import JOURNAL
 from esi_room.record.verify import Report
-from esi_room.record.verify_lines import MAX_LINE_BYTES
+from esi_room.record.verify_lines import VERSION, is_regular, lines, opened
 from esi_room.record.verify_room import record_ids
 
 Place = Literal["journal", "amendment", "late", "use"]
@@ -132,7 +133,7 @@ class Case:
             return None
         path = self.directory.parent / said.entry.record / "frames" / f"{said.data.sha256}.dcm"
         path = path if said.place == "late" else self.directory / "frames" / path.name
-        return path if path.is_file() and not path.is_symlink() else None
+        return path if is_regular(path) else None
 
 
 def load(
@@ -222,12 +223,10 @@ def _said(path: Path, place: Place, report: Report, progress: Progress) -> Itera
 
 
 def _lines(path: Path, limit: int | None = None, progress: Progress = lambda _: None) -> Iterator[bytes]:
-    if not path.is_file() or path.is_symlink():
+    if not is_regular(path):
         return
-    with path.open("rb") as file:
-        count = 0
-        while (limit is None or count < limit) and (octets := file.readline(MAX_LINE_BYTES)):
-            count += 1
+    with opened(path) as file:
+        for octets in islice(lines(file), limit):
             progress(len(octets))
             yield octets
 
@@ -236,6 +235,8 @@ def _read(octets: bytes, place: Place) -> Said | None:
     try:
         entry = msgspec.json.decode(octets, type=Entry)
     except (ValueError, RecursionError):  # of msgspec, and of octets that are no UTF-8
+        return None
+    if entry.v != VERSION:
         return None
     taken = Taken.of_entry(entry)
     return Said(place, entry, None if taken is None or not _in_time(taken.data) else taken)
@@ -271,10 +272,10 @@ def _late(directory: Path) -> tuple[list[bytes], list[str]]:
     for record in record_ids(directory.parent.parent):
         path = directory.parent / record / JOURNAL
         own = f'{{"v":1,"record":"{record}",'.encode()
-        lines = [each for each in _lines(path) if mark in each] if record > directory.name else []
-        if lines:
+        marked = [each for each in _lines(path) if mark in each] if record > directory.name else []
+        if marked:
             problems += [f"{record}: {what}" for what in _problems(held.report(path.parent), path.parent)]
-            found += [octets for octets in lines if octets.startswith(own)]
+            found += [octets for octets in marked if octets.startswith(own)]
     return found, problems
 
 

@@ -27,6 +27,7 @@ from esi_room.events import CarmImage, Entry, RecordOpened
 from esi_room.outputs import topics as t
 from esi_room.outputs.feed import last_words_before
 from esi_room.outputs.messages import Status
+from esi_room.record.verify_lines import is_regular
 
 RECORDS = "records"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -99,7 +100,7 @@ class Script:
         if sha256 is None or self._pictures is None:
             return
         path = self._record / "frames" / f"{sha256}.dcm"
-        outside = path.is_symlink() or not path.is_file()  # only in a record that does not hold
+        outside = not is_regular(path)  # only in a record that does not hold
         picture = Picture(None, "its file is not there") if outside else await self._pictures(path)
         for message in self._states.picture(sha256, picture.jpeg, picture.problem or "no picture can be made of it"):
             yield message
@@ -135,7 +136,7 @@ def opening(record: Path) -> tuple[Entry, RecordOpened]:
     """The record's first entry, which says whose it is. CommandRefused where it does not."""
     first = next(entries(record), None)
     if first is not None and first.entry.type == RecordOpened.TYPE:
-        with suppress(msgspec.MsgspecError):
+        with suppress(ValueError):
             said = msgspec.json.decode(first.entry.data, type=RecordOpened)
             if t.LEVEL.fullmatch(said.room):
                 return first.entry, said
@@ -148,7 +149,7 @@ def _shown(entry: Entry) -> str | None:
         return None
     try:
         image = msgspec.json.decode(entry.data, type=CarmImage)
-    except msgspec.MsgspecError:
+    except ValueError:  # msgspec's own errors are such, too
         return None
     own = image.rows is not None and image.duplicate_of is None and image.taken_in is None
     return image.sha256 if own and _SHA256.fullmatch(image.sha256) else None

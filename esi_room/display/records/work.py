@@ -30,7 +30,7 @@ async def _process(*arguments: str) -> AsyncGenerator[asyncio.StreamReader]:
     path = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH"))))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", MODULE, *arguments),
+        *("-P", "-m", MODULE, *arguments),  # -P: nothing is imported from where we were started
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

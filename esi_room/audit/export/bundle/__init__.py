@@ -31,6 +31,7 @@ from esi_room.record.verify_checkpoints import CHECKPOINTS
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same record gives the same octets
 _MODE = 0o600 << 16
 _CHUNK_BYTES = 1 << 20
+_BESIDE = re.compile(rf"{re.escape(AMENDMENTS)}|{re.escape(CHECKPOINTS)}|torn-[a-z0-9-]+")
 _WIRE = re.compile(r"[A-Za-z0-9_-]{1,64}\.jsonl")
 _KEY = re.compile(r"[0-9a-f]{16}\.pem")  # public keys: the private one has another name
 _PRIVATE = re.compile(r"identity\.json|[0-9a-f]{64}\.mpps")
@@ -106,7 +107,7 @@ class _Joined(io.RawIOBase):
 
 def _files(case: Case) -> Iterator[tuple[str, Path]]:
     """What is copied as it is: names in the bundle, and where they lie."""
-    yield from _found(case.directory, re.compile(f"{re.escape(AMENDMENTS)}|{re.escape(CHECKPOINTS)}"), "")
+    yield from _found(case.directory, _BESIDE, "")
     yield from _found(case.directory.parent.parent / "keys", _KEY, "keys/")
     if not case.with_identity:
         return
