@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import display_rig as rig
 from PIL import Image
 from playwright.async_api import Page
+
+from esi_room.errors import BrokerError
 
 RECORD = "20261130T120000Z-4be1"
 BEFORE = "20261130T110000Z-0a0a"
@@ -186,11 +189,16 @@ def answering(room: rig.FakeRoom, lines: Sequence[dict[str, Any]], *, pictures: 
     tasks: set[asyncio.Task[None]] = set()
 
     def answer(name: str, fields: dict[str, Any]) -> None:
-        task = asyncio.create_task(_reply(room, lines, name, fields, pictures=pictures))
+        task = asyncio.create_task(_answered(_reply(room, lines, name, fields, pictures=pictures)))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     room.answer = answer
+
+
+async def _answered(reply: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(BrokerError, AssertionError):  # who asked has gone with the broker, and asks again
+        await reply
 
 
 async def _reply(
