@@ -301,6 +301,7 @@ export const console = {
     "order.order": "Order",
     "withdraw_order.order": "Order number",
     team: "Team",
+    "view.contrast": "With contrast",
     told: "Told of",
     to: "To",
     written: "In writing",

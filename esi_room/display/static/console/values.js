@@ -147,6 +147,7 @@ export function readField(field, draft, zone, path) {
 /**
  * @param {Field} field
  * @param {any} draft
+ * @returns {boolean}
  */
 function isEmpty(field, draft) {
   if (draft === null || draft === undefined) return true;
@@ -172,7 +173,7 @@ const A_THOUSAND = /^[+-]?\d{1,3},\d{3}$/; // 1,000: a thousand or one? nobody i
 function readNumber(field, typed, wrong) {
   if (A_THOUSAND.test(typed)) return wrong("comma");
   const value = ONE_NUMBER.test(typed) ? Number(typed.replace(",", ".")) : Number.NaN;
-  if (Number.isNaN(value)) return wrong(field.kind);
+  if (Number.isNaN(value)) return wrong(field.kind === "whole" ? "whole" : "number");
   if (field.kind === "whole" && !Number.isInteger(value)) return wrong("whole");
   return within(field, value) ? { value, problems: [] } : wrong("range");
 }
