@@ -59,7 +59,9 @@ def drawing(axis: Axis, lanes: Iterable[Lane]) -> Html:
     for lane in lanes:
         parts.append(_lane(lane, y))
         y += lane.height + _GAP
-    grid = joined(_tick(axis, each, y) for each in axis.ticks())
+    ticks = axis.ticks()
+    clock = "%H:%M:%S" if any(each % (60 * NS) for each in ticks) else "%H:%M"
+    grid = joined(_tick(axis, each, y, clock) for each in ticks)
     words = "The case on one time axis: phases, vitals, deliveries, images, dose, alerts, gaps and what was said"
     return element(
         "svg",
@@ -78,9 +80,8 @@ def _lane(lane: Lane, y: float) -> Html:
     return element("g", label, note, lane.body, line, transform=f"translate(0 {y:g})")
 
 
-def _tick(axis: Axis, wall_ns: int, bottom: float) -> Html:
-    shown, x = local(wall_ns, axis.zone), axis.x(wall_ns)
-    words = f"{shown:%H:%M}" if wall_ns % (60 * NS) == 0 else f"{shown:%H:%M:%S}"
+def _tick(axis: Axis, wall_ns: int, bottom: float, clock: str) -> Html:
+    words, x = local(wall_ns, axis.zone).strftime(clock), axis.x(wall_ns)
     return element(
         "g",
         element("title", f"{rfc3339(wall_ns)} (UTC)"),

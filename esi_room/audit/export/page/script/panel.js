@@ -82,7 +82,7 @@ export class Panel {
     const words = known ? `${typeof value === "number" ? figure(value) : value} ${unit}`.trim() : "–";
     const cell = make("td", { class: "value" }, words);
     if (seen.status === "questionable" && seen.why === null) cell.append(make("span", { class: "badge" }, "questionable"));
-    const age = seen.why === null ? [] : [` ${span(t - seen.t)}`];
+    const age = seen.why === null ? [] : [`, ${TEXTS.ago(span(t - seen.t))}`];
     const why = seen.why === null ? [] : [make("span", { class: "badge" }, WHY[seen.why] ?? seen.why)];
     return [cell, make("td", { class: "time" }, ...why, this.#time(seen.t), ...age)];
   }
