@@ -9,10 +9,11 @@ import base64
 import io
 import re
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from reportlab.lib.colors import toColor
+from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Flowable
@@ -94,10 +95,10 @@ class _Pen:
         """Set colours and width; whether to stroke and to fill. SVG fills black where nothing is said."""
         canvas, fill, stroke = self._canvas, style.get("fill", "#000000"), style.get("stroke")
         if stroke:
-            canvas.setStrokeColor(toColor(stroke))
+            canvas.setStrokeColor(_colour(stroke))
         canvas.setLineWidth(_px(style.get("stroke-width", "1")))
         if fill != "none":
-            canvas.setFillColor(toColor(fill), alpha=float(style.get("fill-opacity", "1")))
+            canvas.setFillColor(_colour(fill), alpha=float(style.get("fill-opacity", "1")))
         return bool(stroke), fill != "none"
 
     def rect(self, at: Element, style: dict[str, str], dx: float, dy: float) -> None:
@@ -167,6 +168,12 @@ SHAPES: dict[str, Callable[[_Pen, Element, dict[str, str], float, float], None]]
 def jpeg_of(uri: str) -> bytes | None:
     """What a data URI holds."""
     return base64.b64decode(uri.removeprefix(_DATA)) if uri.startswith(_DATA) else None
+
+
+@cache
+def _colour(hexadecimal: str) -> Color:
+    """A long record has ten thousand marks, and a few colours."""
+    return HexColor(hexadecimal)
 
 
 def _px(length: str) -> float:

@@ -14,6 +14,8 @@ from importlib import resources
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
+from esi_room.errors import EsiRoomError
+
 PLAIN, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 _SPACES = dict.fromkeys("\t\n\r\xa0\u2028\u2029", " ")
 
@@ -23,6 +25,10 @@ def register() -> None:
     for name in (PLAIN, BOLD):
         if name not in pdfmetrics.getRegisteredFontNames():
             with resources.as_file(resources.files(__package__) / "fonts" / f"{name}.ttf") as path:
+                if not path.is_file():
+                    raise EsiRoomError(
+                        f"{path.name} is not there, which installing this package puts there: do it again"
+                    )
                 pdfmetrics.registerFont(TTFont(name, str(path)))
     pdfmetrics.registerFontFamily(PLAIN, normal=PLAIN, bold=BOLD, italic=PLAIN, boldItalic=BOLD)
 
