@@ -34,6 +34,7 @@ from esi_room.events import (
     DeviceGap,
     Entry,
     Payload,
+    PumpStatus,
     RecordOpened,
     VitalsNumeric,
     VitalsWaveform,
@@ -83,7 +84,7 @@ class Case:
     corrections: dict[int, tuple[Said, ...]]
     """By the `seq` of the form that they correct."""
     events: tuple[Said, ...]
-    """All that `said` gives and can be understood, but for vitals, which are many."""
+    """All that `said` gives and can be understood, but for vitals and a pump's mere states, which are many."""
     sources: frozenset[str]
     began: str
     until: str
@@ -201,7 +202,8 @@ class _Fold:
             self.corrections[data.seq] = (*self.corrections.get(data.seq, ()), said)
         if isinstance(data, VitalsNumeric | VitalsWaveform):
             return  # the facts would keep but the last half hour of them, for rules that were judged already
-        self.events.append(said)
+        if type(data) is not PumpStatus:
+            self.events.append(said)
         self.facts.take(said.taken)
 
 

@@ -82,21 +82,26 @@ def _pressures(axis: Axis, curves: Curves) -> Iterator[Lane]:
     values = [value for pair in found.values() for value in pair if value is not None]
     if values:
         to = scale(values, _TREND_PX)
-        bars = [
-            _cuff(axis, to, wall_ns, max(known), min(known))
-            for (_, wall_ns), pair in found.items()
-            if (known := [value for value in pair if value is not None])
-        ]
+        cuffs = sorted((wall_ns, [each for each in pair if each is not None]) for (_, wall_ns), pair in found.items())
+        places = [float(LEFT), *(axis.x(wall_ns) for wall_ns, _ in cuffs), WIDTH]
+        bars = [_cuff(to, *cuff, places[n : n + 3]) for n, cuff in enumerate(cuffs)]
         yield Lane("Cuff mmHg", _TREND_PX, joined([_limits(to), *bars]))
 
 
-def _cuff(axis: Axis, to: Scale, wall_ns: int, high: float, low: float) -> Html:
-    x, words = axis.x(wall_ns), f"{high:g}/{low:g}"
-    fits = x + 4 + len(words) * LETTER_PX < WIDTH
-    place = {"x": x + 4} if fits else {"x": x - 4, "text_anchor": "end"}
-    return element(
-        "g",
+def _cuff(to: Scale, wall_ns: int, known: list[float], places: list[float]) -> Html:
+    """With its numbers beside it, where there is room between the bars before and behind it (`places`: where these
+    three are). They are in its title in any case."""
+    before_px, x, behind_px = places
+    high, low = max(known), min(known)
+    words = f"{high:g}/{low:g}"
+    length_px = 4 + len(words) * LETTER_PX
+    parts = [
         element("title", f"{words} mmHg\n{rfc3339(wall_ns)} (UTC)"),
         element("line", x1=x, x2=x, y1=to.y(high), y2=to.y(low), class_="cuff"),
-        element("text", words, y=(to.y(high) + to.y(low)) / 2 + 3, class_="beside", **place),
-    )
+    ]
+    y = (to.y(high) + to.y(low)) / 2 + 3
+    if x + length_px < behind_px:
+        parts.append(element("text", words, x=x + 4, y=y, class_="beside"))
+    elif x - length_px > before_px:
+        parts.append(element("text", words, x=x - 4, y=y, class_="beside", text_anchor="end"))
+    return element("g", *parts)
