@@ -309,9 +309,19 @@ async def test_a_broker_that_is_away_is_one_line_in_the_log(open_site: FakeRoom)
     assert said == ["display_broker_away", "display_broker_back"]
 
 
-async def test_a_role_that_the_broker_does_not_know(open_site: FakeRoom) -> None:
-    open_site.broker.logins.write_text("display d p\n")
-    async with Browser(open_site.url) as browser, browser.mqtt() as ws:
-        await ws.send_bytes(HELLO)
-        await ws.receive()
-        assert ws.close_code == 1013
+@pytest.mark.parametrize(
+    ("logins", "words"),
+    [("display d p\n", "has no line for the role console"), ("", "chmod 600"), (None, "cannot be read")],
+)
+async def test_logins_that_are_no_good_are_said(open_site: FakeRoom, logins: str | None, words: str) -> None:
+    open_site.broker.logins.unlink()
+    if logins is not None:
+        open_site.broker.logins.touch(0o600 if logins else 0o644)
+        open_site.broker.logins.write_text(logins)
+    with capture_logs() as logs:
+        async with Browser(open_site.url) as browser, browser.mqtt() as ws:
+            await ws.send_bytes(HELLO)
+            await ws.receive()
+            assert ws.close_code == 1013
+    (away,) = (line for line in logs if line["event"] == "display_broker_away")
+    assert words in away["reason"]

@@ -182,6 +182,7 @@ async def _play(console: Console, place: Place, *, scenario: str, speed: float, 
             "display", "esi_room.cli", "display", "--config", str(place.configuration), log=place.folder / "display.log"
         )
         children.push_async_callback(display.end)
+        children.callback(asyncio.create_task(_tell_its_end(console, display)).cancel)
         _introduce(console, place, opened)
         daemon = await Child.start(
             "daemon", "esi_room.cli", "run", "--config", str(place.configuration), log=place.folder / "daemon.log"
@@ -209,6 +210,13 @@ async def _course(
         finally:
             watching.cancel()
     return interrupted
+
+
+async def _tell_its_end(console: Console, display: Child) -> None:
+    """Without its pages the room goes on all the same."""
+    await display.ended()
+    words = f"the display ended by itself; the room goes on. The end of {display.log}:\n{display.last_words()}"
+    console.print(Text(words, style="bold yellow"), soft_wrap=True)
 
 
 async def _start_simulators(place: Place, scenario: str, speed: float, seed: int | None) -> Child:

@@ -56,9 +56,12 @@ class Upstream:
         Read anew each time: the daemon makes the embedded broker's, perhaps after this server has started."""
         if self._logins is None:
             return None
-        logins = read_logins(self._logins)
+        try:
+            logins = read_logins(self._logins)
+        except BrokerError as error:
+            raise self._lost(str(error)) from error
         if role not in logins:
-            raise BrokerError(f"{self._logins} has no line for the role {role}")
+            raise self._lost(f"{self._logins} has no line for the role {role}")
         return logins[role]
 
     @asynccontextmanager
@@ -69,11 +72,7 @@ class Upstream:
             async with asyncio.timeout(CONNECT_S):
                 line = await opening.__aenter__()
         except (OSError, TimeoutError, aiohttp.ClientError) as error:
-            words = tls.with_remedy(str(error) or "it does not answer")
-            if not self._away:
-                log.warning("display_broker_away", url=self._settings.url, reason=words)
-            self._away = True
-            raise BrokerError(words) from error
+            raise self._lost(tls.with_remedy(str(error) or "it does not answer")) from error
         if self._away:
             log.info("display_broker_back", url=self._settings.url)
             self._away = False
@@ -83,6 +82,12 @@ class Upstream:
             with suppress(OSError, TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(CLOSE_S):
                     await opening.__aexit__(None, None, None)
+
+    def _lost(self, words: str) -> BrokerError:
+        if not self._away:
+            log.warning("display_broker_away", url=self._settings.url, reason=words)
+        self._away = True
+        return BrokerError(words)
 
     @asynccontextmanager
     async def _tcp(self) -> AsyncIterator[Line]:
