@@ -105,10 +105,21 @@ async def test_another_configuration_on_the_same_record_is_an_entry(written):
     assert [e["type"] for e in entries(root, record)].count("record.recovered") == 2
 
 
+async def test_the_daemon_says_that_it_starts_and_that_it_was_stopped_in_order(written):
+    for _ in range(2):
+        async with running(written) as configuration:
+            await say(configuration, "note", text="hello")
+    (record,) = records(configuration.room.data)
+    said = [e["data"] for e in entries(configuration.room.data, record) if e["type"] == "audit.event"]
+    assert [(each["event"], each["event_type"]) for each in said] == [("110100", "110120"), ("110100", "110121")] * 2
+    assert entries(configuration.room.data, record)[-1]["data"]["what"] == "the daemon was stopped"
+
+
 async def test_who_used_the_record_is_an_entry_while_the_daemon_runs_and_when_it_starts_again(written):
     async def used(root: Path) -> list[str]:
         for _ in range(200):
-            found = [e["data"]["what"] for r in records(root) for e in entries(root, r) if e["type"] == "audit.event"]
+            events = [e["data"] for r in records(root) for e in entries(root, r) if e["type"] == "audit.event"]
+            found = [said["what"] for said in events if said["event"] == "110101"]
             if not list(spool.folder(root).iterdir()):
                 return found
             await asyncio.sleep(0.05)

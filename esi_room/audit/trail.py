@@ -93,6 +93,11 @@ class Used(NamedTuple):
     entry: Entry | None
 
     @property
+    def of_room(self) -> bool:
+        """Whether it was a use of every record that was there."""
+        return not self.said.records and self.said.event in (AUDIT_LOG_USED, EXPORT, PROCEDURE_RECORD)
+
+    @property
     def where(self) -> str:
         """`#4 of 20261123T093000Z-1f2e`."""
         return "waits to be recorded" if self.entry is None else f"#{self.entry.seq} of {self.entry.record}"
@@ -117,6 +122,5 @@ def uses(root: Path, of: str | None = None) -> list[Used]:
 
 def concerns(used: Used, record: str) -> bool:
     """Whether it was a use of this record: one of the whole room was one of every record that was there."""
-    of_room = not used.said.records and used.said.event in (AUDIT_LOG_USED, EXPORT, PROCEDURE_RECORD)
     there = used.time.replace("-", "").replace(":", "")[:15] >= record[:15]
-    return record in used.said.records or (of_room and there)
+    return record in used.said.records or (used.of_room and there)

@@ -185,6 +185,8 @@ def _security() -> Iterator[str]:
         ("Profile", "Suites (OpenSSL's names)"), [(name, ", ".join(used)) for name, used in tls.SUITES.items()]
     )
     yield "Whatever is refused is an entry of the record. No entry, log, topic or file name holds a patient."
+    yield _text("""Who used the record is an entry, too (`audit.event`), by the event ids, action codes and outcome
+        indicators of PS3.15 A.5. It is published with all entries; no audit message is sent as XML or over syslog.""")
 
 
 def _annexes() -> Iterator[str]:

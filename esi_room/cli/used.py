@@ -42,9 +42,9 @@ def _in_words(used: Used) -> str:
     said = used.said
     ended = f" ({_ENDED[said.outcome]})" if said.outcome else ""
     why = "" if said.reason is None else f": {said.reason}"
-    of = " ".join(said.records) or "all records"
+    of = f", of {' '.join(said.records) or 'all records'}" if said.records or used.of_room else ""
     when = used.time[:19].replace("T", " ")
-    return f"{when}  {said.actor} ({said.user}): {said.what}{ended}{why}, of {of}  [{used.where}]"
+    return f"{when}  {said.actor} ({said.user}): {said.what}{ended}{why}{of}  [{used.where}]"
 
 
 def _printable(text: str) -> str:

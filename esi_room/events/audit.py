@@ -16,6 +16,7 @@ from esi_room.events.base import Payload
 EventCode = Literal["110100", "110101", "110106", "110110", "110111", "110113", "110114"]
 Action = Literal["C", "R", "U", "D", "E"]
 Outcome = Literal[0, 4, 8, 12]
+Activity = Literal["110120", "110121"]
 
 APPLICATION_ACTIVITY: EventCode = "110100"
 AUDIT_LOG_USED: EventCode = "110101"
@@ -71,5 +72,7 @@ class AuditEvent(Payload, frozen=True):
     records: Annotated[tuple[_Record, ...], Meta(max_length=MOST_RECORDS)]
     """Of which records; none: of all that the room had."""
     reason: _Words | None = None
+    event_type: Activity | None = None
+    """EventTypeCode, DCM, of an application activity: `110120` Application Start, `110121` Application Stop."""
     erased: Annotated[tuple[_Path, ...], Meta(max_length=MOST_ERASED)] = ()
     """Files that this took away, as `<record>/private/identity.json`: `verify` looks for them no more."""

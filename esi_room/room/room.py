@@ -7,6 +7,7 @@ and C-arm finish what is under way, what they said is signed and published, the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,7 +37,8 @@ from esi_room.commands import (
     WithdrawOrder,
 )
 from esi_room.config import Device, RoomConfig
-from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, RecordOpened
+from esi_room.errors import RecordError
+from esi_room.events import BY_TYPE, ConfigChanged, Entry, Event, Payload, RecordOpened
 from esi_room.outputs import access, store
 from esi_room.outputs.broker import EmbeddedBroker
 from esi_room.outputs.commands import Commands, Handler, Look, Looked
@@ -50,9 +52,9 @@ from esi_room.record.checkpoints import Checkpointer
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path
+from esi_room.room import uses
 from esi_room.room.retention import Retention, needs_of, policy_of, today_in
 from esi_room.room.settings import broker_settings, carm_settings
-from esi_room.room.uses import Uses
 from esi_room.station import Station
 
 STANDBY_MAX_BYTES = 64 << 20  # a standby record is sealed and begun anew: no file grows for ever between two cases
@@ -106,7 +108,7 @@ class Room:
         signing = Checkpointer(journal, self._clock, publisher.set_checkpoint, publisher.set_unsigned)
         observers = [station.run() for station in stations]
         observers += [ClockWatch(journal, self._clock).run(), self._keep_standby_short(journal)]
-        observers.append(Uses(journal, self._clock).run())
+        observers.append(uses.Uses(journal, self._clock).run())
         if (retention := self._retention(journal, amending, publisher)) is not None:
             await retention.resume()
             observers.append(retention.run())
@@ -115,6 +117,7 @@ class Room:
             desk.use_worklist(carm.orders)
             journal.at_opening(carm.say_again)
             observers.append(carm.run())
+        self._say(journal, uses.started(__version__))
         async with asyncio.TaskGroup() as group:
             keeping = [group.create_task(journal.watch())]
             checkpoints = group.create_task(signing.run())
@@ -124,6 +127,7 @@ class Room:
             observing = [group.create_task(observer) for observer in observers]
             await stop.wait()
             await _cancelled([*observing, checkpoints])
+            self._say(journal, uses.stopped())
             await signing.finish()
             publisher.stop("the daemon was stopped")
             await publishing
@@ -187,8 +191,11 @@ class Room:
         """An entry where the open record was begun, or last gone on with, under another configuration."""
         before = _configured(journal)
         if before is not None and before != (self._configuration.sha256, __version__):
-            changed = ConfigChanged(configuration_sha256=self._configuration.sha256, software=__version__)
-            journal.append(Event(source="room", data=changed, received=self._clock.now()))
+            self._say(journal, ConfigChanged(configuration_sha256=self._configuration.sha256, software=__version__))
+
+    def _say(self, journal: Journal, payload: Payload) -> None:
+        with contextlib.suppress(RecordError):  # a disk that is full stops neither a start nor an end
+            journal.append(Event(source="room", data=payload, received=self._clock.now()))
 
 
 def _look(journal: Journal, carm: CarmService) -> Look:

@@ -23,7 +23,15 @@ import structlog
 from esi_room.clock import Clock, rfc3339
 from esi_room.errors import RecordError
 from esi_room.events import AuditEvent, Event
-from esi_room.events.audit import MEANINGS, PATIENT_RECORD, SECURITY_ALERT
+from esi_room.events.audit import (
+    APPLICATION_ACTIVITY,
+    MEANINGS,
+    PATIENT_RECORD,
+    SECURITY_ALERT,
+    Activity,
+    EventCode,
+    Outcome,
+)
 from esi_room.record import erasing, spool
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Journal
@@ -117,18 +125,8 @@ class Uses:
         if found.use is not None:
             return Event(source="room", data=found.use.said, received=now, happened_wall_ns=found.use.wall_ns)
         name = re.sub(r"[^A-Za-z0-9._-]", "?", found.path.name)[:80]
-        alert = AuditEvent(
-            id=secrets.token_hex(16),
-            event=SECURITY_ALERT,
-            meaning=MEANINGS[SECURITY_ALERT],
-            action="E",
-            outcome=4,
-            actor="esi_room",
-            user=spool.user(),
-            what=f"{spool.FOLDER}/{name} is no word of a use of the record, and was not taken in: {found.why_not}",
-            records=(),
-        )
-        return Event(source="room", data=alert, received=now)
+        what = f"{spool.FOLDER}/{name} is no word of a use of the record, and was not taken in: {found.why_not}"
+        return Event(source="room", data=_of_the_daemon(SECURITY_ALERT, what, outcome=4), received=now)
 
     def _finish(self, found: list[_Found]) -> None:
         """In a thread: what is recorded need not stay in the spool."""
@@ -151,6 +149,33 @@ class Uses:
         self._told.add(name)
         if found.use is None or not found.use.said.erased:
             self._stuck.add(name)
+
+
+def started(software: str) -> AuditEvent:
+    """The daemon begins to observe."""
+    return _of_the_daemon(APPLICATION_ACTIVITY, f"the daemon started, esi_room {software}", event_type="110120")
+
+
+def stopped() -> AuditEvent:
+    """The daemon ends in order: after a crash there is no such entry."""
+    return _of_the_daemon(APPLICATION_ACTIVITY, "the daemon was stopped", event_type="110121")
+
+
+def _of_the_daemon(
+    event: EventCode, what: str, *, outcome: Outcome = 0, event_type: Activity | None = None
+) -> AuditEvent:
+    return AuditEvent(
+        id=secrets.token_hex(16),
+        event=event,
+        meaning=MEANINGS[event],
+        event_type=event_type,
+        action="E",
+        outcome=outcome,
+        actor="esi_room",
+        user=spool.user(),
+        what=what,
+        records=(),
+    )
 
 
 def _open_since(root: Path, wall_ns: int) -> list[str]:

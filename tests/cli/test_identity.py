@@ -58,7 +58,8 @@ def daemon(data: Path, act: Callable[[Journal, Uses], Any] | None = None) -> Non
 
 def uses(data: Path) -> list[dict[str, Any]]:
     lines = [line for record in records(data) for line in journal_path(data, record).read_bytes().splitlines()]
-    return [entry["data"] for entry in map(json.loads, lines) if entry["type"] == "audit.event"]
+    found = [entry["data"] for entry in map(json.loads, lines) if entry["type"] == "audit.event"]
+    return [said for said in found if said["event"] != "110100"]  # the daemon's own
 
 
 def notes(data: Path) -> list[str]:

@@ -124,13 +124,17 @@ def test_records_lists_who_used_them(record):
     listed = call("records", record, "--uses")
     assert listed.exit_code == 0
     room, one, count = listed.stdout.splitlines()
+    assert "the daemon" not in listed.stdout
     assert "verified: 3 record(s) hold, of all records  [waits to be recorded]" in room
     assert "Dr. ?[31mA (" in one and f"looked at who the patient was, of {record.name}" in one
     assert count == "2 use(s)"
     standby = record.parent / sorted(each.name for each in record.parent.iterdir())[0]
     assert "looked at" not in call("records", standby, "--uses").stdout
     found = [json.loads(line) for line in call("records", data, "--uses", "--json").stdout.splitlines()]
-    assert [each["use"]["event"] for each in found] == ["110101", "110110", "110101", "110101"]
+    events = [each["use"]["event"] for each in found]
+    assert events == ["110100", "110100", "110101", "110110", "110101", "110101"]  # first: the daemon itself
+    started, *_ = call("records", data, "--uses").stdout.splitlines()
+    assert "the daemon started, esi_room" in started and "of all records" not in started
 
 
 def test_records_of_no_room(tmp_path):
