@@ -40,9 +40,9 @@ FORMATS: dict[str, Format] = {
     "parquet": Format("parquet", "the same two tables, typed, for pandas and other column stores"),
     "dicom-sr": Format("sr", "one DICOM structured report: Procedure Log, TID 3001"),
     "fhir": Format("fhir", "one HL7 FHIR R4 Bundle, JSON"),
-    "html": Format("page", "one page to look at and to print; opens offline", 2),
-    "pdf": Format("pdf", "the case report: one page of timeline, then the tables"),
-    "bundle": Format("bundle", "one zip: the record, that page, and how to verify it without this software", 4),
+    "html": Format("page", "one page to look at and to print; opens offline", 3),
+    "pdf": Format("pdf", "the case report: one page of timeline, then the tables", 2),
+    "bundle": Format("bundle", "one zip: the record, that page, and how to verify it without this software", 5),
 }
 
 

@@ -144,6 +144,12 @@ def test_everything_has_its_place(page):
     assert timeline.count("<image ") == 2
 
 
+def test_a_pump_is_drawn_as_it_counted(page):
+    lane = page.split(">Pump mL<")[1].split("</g>")[0]
+    (points,) = re.findall(r'<polyline points="([^"]+)"', lane)
+    assert len(points.split()) == 3  # as it started, on its way, and completed
+
+
 def test_who_the_patient_is_only_where_that_is_asked_for(built, page, tmp_path):
     assert "Muster" not in page and "1961-04-12" not in page
     assert "Muster^Erika, 4711, 1961-04-12" in export(built, tmp_path / "again", "--identity")

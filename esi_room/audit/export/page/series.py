@@ -42,7 +42,7 @@ def curves(case: Case) -> Curves:
 def volumes(case: Case) -> Curves:
     """What each pump's counter said."""
     found: Curves = {}
-    for said in case.events:
+    for said in case.said():
         if isinstance(said.data, PumpStatus) and said.place == "journal":
             own_s = said.data.stale_after_s
             lives_ns = round((STALE_AFTER_S if own_s is None else own_s) * NS)
