@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from esi_room.audit import trail
 from esi_room.clock import ManualClock, parse_rfc3339
@@ -238,6 +240,28 @@ def test_a_use_that_is_none_is_refused(root, clock, change):
     path.write_text(json.dumps(use))
     looked(root, clock)
     assert [entry["data"]["event"] for entry in used(root)] == ["110113"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+@given(octets=st.binary(max_size=200) | _JSON.map(lambda any_: json.dumps(any_).encode()), said=_JSON, field=st.text())
+def test_whatever_lies_there_is_a_use_or_is_refused_and_never_stops_verify(tmp_path_factory, octets, said, field):
+    folder = spool.folder(tmp_path_factory.mktemp("any"))
+    folder.mkdir()
+    use = {"v": 1, "time": "2026-11-23T09:30:00Z", "said": {"erased": said, "reason": said, "actor": said, field: said}}
+    for name, content in (("a.json", octets), ("b.json", json.dumps(use).encode())):
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError):
+            spool.read(folder / name)
+    assert list(verify_room(folder.parent)) == []
+    record = folder.parent / "records" / "20261123T093000Z-1f2e"
+    record.mkdir(parents=True)
+    assert not next(verify_room(folder.parent)).ok
 
 
 def test_a_full_spool_is_worked_off(root, clock, monkeypatch):
