@@ -31,7 +31,7 @@ const REJOIN_MS = 2000;
 const LOOK_FOR_HOLES_MS = 4000;
 /** Lines asked for again after one loss; who was away for hours shows what is, not what was. */
 const MAX_REFILL = 2000;
-/** A message from the future, by this much, is of a room whose clock steps: see roomclock.js. */
+/** What a message may take on its way to us: the next value is not late by that. */
 const SLACK_S = 0.5;
 /** What a role that may not read all of it asks for instead, where the broker refuses the whole (NATS). */
 const PARTS = /** @type {Record<string, string[]>} */ ({

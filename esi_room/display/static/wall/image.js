@@ -3,8 +3,9 @@
  * Last image hold: the picture of `image/last`, and what `state/carm` says of the object that it was made from.
  *
  * Rules:
- * - Picture and caption are of one object. They come as two messages, so both are drawn together a moment after the
- *   first; where the object that was taken last is not the one that is shown, that is said.
+ * - Picture and caption are of one object. They come as two messages, so they are drawn when both are there, or a moment
+ *   after the first; where the object that was taken last is not the one that is shown, that is said.
+ * - An emptied picture goes at once: it was the last patient's.
  * - A picture that cannot be decoded is not shown, and not half of it.
  */
 import { fillList, find, make, mark, say, show } from "../dom.js";
@@ -12,16 +13,18 @@ import { age, number, words } from "../format.js";
 import { common, wall } from "../texts.js";
 
 /** Between a picture and its description there are at most 0.1 s: the room's shortest interval of a state. */
-const TOGETHER_MS = 130;
+const TOGETHER_MS = 150;
 
 export class LastImage {
   /** What is known of the objects of this case, by SHA-256; the strip keeps it. @type {(sha256: string) => any} */
   #lookUp;
   #drawing = false;
+  /** What has changed since it was drawn. @type {Set<string>} */
+  #changed = new Set();
   /** @type {any} What is drawn now. */
   #drawn = null;
-  /** @type {any} The object of the picture that is drawn. */
-  #object = null;
+  /** The object of the picture that is drawn, by SHA-256. @type {string | null} */
+  #sha256 = null;
 
   /** @param {import("../room.js").Room} room @param {import("../format.js").Times} times @param {(sha256: string) => any} lookUp */
   constructor(room, times, lookUp) {
@@ -32,34 +35,47 @@ export class LastImage {
     this.note = find("picture-note");
     this.caption = find("caption");
     say(find("image-name"), wall.image.name);
-    room.addEventListener("image", () => this.#soon());
+    room.addEventListener("image", () => this.#change("picture"));
+    room.addEventListener("state", (event) => {
+      const { topic, payload } = /** @type {CustomEvent} */ (event).detail;
+      if (topic === "state/carm" && payload?.shown_sha256 !== this.#sha256) this.#change("description");
+    });
   }
 
-  #soon() {
-    if (this.#drawing) return;
-    this.#drawing = true;
-    setTimeout(() => this.#draw(), TOGETHER_MS);
+  /** @param {string} what */
+  #change(what) {
+    if (this.#changed.size === 0) setTimeout(() => this.#draw(), TOGETHER_MS);
+    this.#changed.add(what);
+    if (this.#changed.size === 2 || this.room.image === null) this.#draw();
   }
 
   async #draw() {
+    if (this.#drawing || this.#changed.size === 0) return;
+    this.#drawing = true;
+    this.#changed.clear();
     const image = this.room.image;
+    const sha256 = this.room.state("state/carm")?.payload.shown_sha256 ?? null;
     let bitmap = null;
     try {
       if (image?.blob) bitmap = await createImageBitmap(image.blob);
     } catch {
       // not one that can be decoded: said in render
     }
+    if (image === this.room.image) this.#put(image, bitmap, sha256);
+    else this.#changed.add("picture");
+    bitmap?.close();
     this.#drawing = false;
-    if (image !== this.room.image) return this.#soon();
-    this.#drawn = { image, broken: image !== null && bitmap === null };
-    if (bitmap === null) this.canvas.width = this.canvas.height = 1;
-    else {
-      this.canvas.width = bitmap.width;
-      this.canvas.height = bitmap.height;
-      this.canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-      bitmap.close();
-    }
     this.render();
+    this.#draw();
+  }
+
+  /** @param {any} image @param {ImageBitmap | null} bitmap @param {string | null} sha256 */
+  #put(image, bitmap, sha256) {
+    this.#drawn = { image, broken: image !== null && bitmap === null };
+    this.#sha256 = sha256;
+    this.canvas.width = bitmap?.width ?? 1;
+    this.canvas.height = bitmap?.height ?? 1;
+    if (bitmap) this.canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
   }
 
   render() {
@@ -68,13 +84,13 @@ export class LastImage {
     const drawn = this.#drawn;
     const pictured = drawn?.image && !drawn.broken;
     show(this.canvas, Boolean(pictured));
-    this.#object = pictured ? this.#shown(carm) : null;
+    const object = pictured ? this.#shown(carm) : null;
     const texts = wall.image;
-    const taken = this.#object?.observed_at;
+    const taken = object?.observed_at;
     say(this.note, this.#note(carm, problem, drawn));
     mark(find("image"), "data-empty", pictured || carm?.image ? "no" : "yes");
-    mark(this.canvas, "aria-label", texts.label(viewName(this.#object), this.times.second(taken)));
-    const items = this.#object ? this.#items(this.#object, carm) : [];
+    mark(this.canvas, "aria-label", texts.label(viewName(object), this.times.second(taken)));
+    const items = object ? this.#items(object, carm) : [];
     fillList(this.caption, items, makeItem, (/** @type {any} */ node, item) => {
       mark(node, "data-item", item.id);
       say(node.firstChild, item.name);
@@ -84,11 +100,10 @@ export class LastImage {
     });
   }
 
-  /** @param {any} carm */
+  /** What is known of the object that is drawn. @param {any} carm */
   #shown(carm) {
-    if (!carm?.shown_sha256) return null;
-    if (carm.image?.sha256 === carm.shown_sha256) return carm.image;
-    return this.#lookUp(carm.shown_sha256) ?? null;
+    if (this.#sha256 === null) return null;
+    return carm?.image?.sha256 === this.#sha256 ? carm.image : (this.#lookUp(this.#sha256) ?? null);
   }
 
   /** @param {any} carm @param {string | null} problem @param {any} drawn */
