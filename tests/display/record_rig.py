@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from playwright.async_api import Page
 from virtual.room import play
 
+from esi_room import events as e
 from esi_room.audit.export import page as record_page
 from esi_room.audit.export.case import load
+from esi_room.clock import ManualClock, parse_rfc3339
+from esi_room.record.entry import sha256
+from esi_room.record.journal import Identity, Journal
 from simulators import scenario
 from simulators.scenario import Step
 
+
+def _export_rig() -> ModuleType:
+    """What the tests of the exports make records with."""
+    path = Path(__file__).parents[1] / "audit" / "export" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("export_rig", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["export_rig"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+export_rig = _export_rig()
 XSS = "</script><script>document.title = 'gone'</script><img src=x onerror=\"document.title = 'gone'\"> & more"
 
 
@@ -90,3 +111,33 @@ async def vital(page: Page, name: str, source: str) -> tuple[str, str, str]:
     row = page.locator(f'.moment tr[data-name="{name}"][data-source="{source}"]')
     kind = await row.get_attribute("class") or ""
     return kind, await row.locator("td.value").inner_text(), await row.locator("td.time").inner_text()
+
+
+async def long_record(root: Path, *, hours: int, images: int) -> Path:
+    """A record of that length, with vitals each second and images spread over it; the directory of the case."""
+    clock = ManualClock(parse_rfc3339("2026-03-02T06:00:00Z"))
+    rows, every_s = list[e.Event](), hours * 3600 // images
+    async with Journal.open(root, clock, Identity(room="esi-1", timezone="Europe/Berlin")) as journal:
+        record = await journal.switch("procedure", "a long one")
+        frames = journal.directory / "frames"
+        frames.mkdir()
+        for second in range(hours * 3600):
+            clock.advance(1)
+            readings = [e.Reading(code=1, name="spo2_pct", value=90 + second % 10, unit="%", status="ok")]
+            readings += [
+                e.Reading(code=n, name=f"value_{n}_mmhg", value=second % 97, unit="mm[Hg]", status="ok")
+                for n in range(10)
+            ]
+            vitals = e.VitalsNumeric(readings=tuple(readings), stale_after_s=3.0)
+            rows.append(e.Event(source="monitor-1", data=vitals, received=clock.now()))
+            if second % every_s == 0 and second // every_s < images:
+                octets = export_rig.dicom(second // every_s + 1)
+                (frames / f"{sha256(octets)}.dcm").write_bytes(octets)
+                image = export_rig.image_entry(octets, second // every_s + 1)
+                rows.append(e.Event(source="carm", data=image, received=clock.now()))
+            if len(rows) > 500:
+                await asyncio.gather(*(journal.commit(event) for event in rows))
+                rows.clear()
+        await asyncio.gather(*(journal.commit(event) for event in rows))
+        await journal.switch("standby", "over")
+    return root / "records" / record

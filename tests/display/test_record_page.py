@@ -18,10 +18,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 from pypdf import PdfReader
-from record_rig import XSS, Case, exported, move, ms, settled, vital
+from record_rig import XSS, Case, exported, long_record, move, ms, settled, vital
 
 from esi_room.audit.export import bundle
 from esi_room.audit.export.case import load
+from esi_room.audit.export.page import album
 from esi_room.audit.replay.axis import Axis
 from esi_room.carm.time_axis.timeline import Timeline
 from esi_room.clock import parse_rfc3339
@@ -102,7 +103,7 @@ def moments_of(case: Case, count: int) -> list[int]:
 
 async def test_what_the_panel_shows_is_what_a_display_showed(opened: Page, case: Case) -> None:
     """Value, time and staleness of every reading and of the pump; but a gap that is known is one from its start."""
-    moments = moments_of(case, 40)
+    moments = moments_of(case, 25)
     gaps = [(gap["source"], ms(gap["data"]["from"]), ms(gap["data"]["to"])) for gap in case.of("device.gap")]
     assert gaps, "the case has a monitor that was away"
     origin, stale, silent = ms(case.entries[0]["received"]), 0, 0
@@ -276,6 +277,40 @@ async def test_it_stops_at_the_end_and_begins_again_from_the_start(page: Page, f
     await page.get_by_role("button", name="Play").click()
     await page.clock.run_for(200)
     assert float(await slider.input_value()) < 60_000
+
+
+# --- a long one -----------------------------------------------------------------------------------------------
+
+
+async def test_eight_hours_and_500_images_are_as_good_as_a_minute(page: Page, tmp_path: Path) -> None:
+    """All of it is there, any moment of it is one move away, and the drawing is no larger than one can look at."""
+    directory = await long_record(tmp_path / "data", hours=8, images=500)
+    case = Case(tmp_path / "data", directory, [])
+    path = await asyncio.to_thread(lambda: exported(case, tmp_path / "out"))
+    assert path.stat().st_size < 16 << 20
+    await page.goto(path.as_uri())
+    for second in (0, 57, 58, 14_400, 28_799):
+        await move(page, (second + 1) * 1000 + 500)
+        await expect(page.locator(".moment figcaption")).to_contain_text(f"Image {min(500, second // 57 + 1)} of 500")
+        assert await vital(page, "spo2_pct", "monitor-1") == (
+            "current", f"{90 + second % 10} %", f"{datetime(2026, 3, 2, 7) + timedelta(seconds=second + 1):%H:%M:%S}",
+        )  # fmt: skip
+    assert await page.locator("svg.timeline image").count() <= 3 * 30
+    assert await page.locator("svg.timeline").evaluate("svg => svg.querySelectorAll('*').length") < 6000
+
+
+async def test_a_frame_that_the_file_has_no_room_for_is_not_shown_as_another(
+    page: Page, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(album, "MOST_FRAMES", 4)
+    path = await asyncio.to_thread(lambda: exported(case, tmp_path / "out"))
+    await page.goto(path.as_uri())
+    await expect(page.locator(".stage")).to_contain_text("4 of 10 frames are in this file")
+    run = next(entry for entry in case.of("carm.image") if entry["data"].get("frames") == 8)
+    await move(page, case.at_ms(run) + run["data"]["frame_times_ms"][4] + 5)
+    caption = page.locator(".moment figcaption")
+    await expect(caption).to_contain_text("frame 5 of 8")
+    await expect(caption).to_contain_text("shown is frame 1: this file has not all of them")
 
 
 # --- as a document --------------------------------------------------------------------------------------------

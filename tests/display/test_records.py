@@ -151,6 +151,9 @@ async def _verified(kept: Shelf) -> None:
 
 async def test_a_damaged_record_is_in_the_list_all_the_same(case: Case, url: str) -> None:
     (case.directory / "journal.jsonl").write_bytes(b"\xff\xfe nonsense\n" * 5)
+    pipe = case.data / "records" / "20260102T000000Z-bbbb"
+    pipe.mkdir()
+    os.mkfifo(pipe / "journal.jsonl")
     async with Browser(url) as browser:
         status, text = await found(browser, "/records")
         assert status == 200 and case.record in text and "its first line cannot be read" in text

@@ -16,6 +16,7 @@ import msgspec
 from esi_room.clock import parse_rfc3339
 from esi_room.events import AlertRaised, CarmImage, Entry, ProcedureEnded, ProcedureStarted, RecordOpened
 from esi_room.record.reader import journal_path, last_line
+from esi_room.record.verify_lines import is_regular
 from esi_room.record.scan import payloads
 
 
@@ -54,11 +55,12 @@ def stat(path: Path) -> Stat | None:
 
 
 def summary(data: Path, record: str) -> Summary:
-    """As far as its journal can be read."""
-    opened, last = _ends(journal_path(data, record))
+    """As far as its journal can be read. What is no file of its own (a link, a pipe) is not opened."""
+    readable = is_regular(journal_path(data, record))
+    opened, last = _ends(journal_path(data, record)) if readable else (None, None)
     started, outcome, images, alerts = None, None, 0, set[str]()
     wanted = (ProcedureStarted, ProcedureEnded, CarmImage, AlertRaised)
-    for _, data_of in payloads(data, record, *wanted):
+    for _, data_of in payloads(data, record, *wanted) if readable else ():
         if isinstance(data_of, ProcedureStarted):
             started = data_of.procedure or started
         elif isinstance(data_of, ProcedureEnded):

@@ -33,7 +33,6 @@ async def _process(*arguments: str) -> AsyncGenerator[asyncio.StreamReader]:
         *("-P", "-m", MODULE, *arguments),  # -P: nothing is imported from where we were started
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
         limit=MOST_PAGE_BYTES,
         env=os.environ | {"PYTHONPATH": path},

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from esi_room.events import CarmImage
 FRAME_PX = 480  # as wide as the panel shows it
 MOST_BYTES = 24 << 20  # of frames as JPEG: a page that mail and browsers still take; 500 images of 40 KB
 MOST_FRAMES = 1000  # some 30 a second are decoded
+
+NO_ROOM = "left out: this file has no room for more"
 
 Frames = list[tuple[int, str]]
 """Of one image: a frame's number, and its picture's URI; in the order of the numbers."""
@@ -59,27 +62,24 @@ def embedded(case: Case, images: list[Said]) -> Album:
 
 async def _embedded(case: Case, images: list[Said]) -> Album:
     kept: list[Frames] = [[] for _ in images]
-    thumbnails, reasons = dict[str, Thumbnail](), list[str | None](None for _ in images)
+    thumbnails, reasons = dict[str, Thumbnail](), list[str | None](NO_ROOM for _ in images)
     size_bytes, order = 0, list(_in_order([_frames(said) for said in images]))
-    pictures = taken(case, (Wanted(images[n], frame, FRAME_PX) for n, frame in order))
-    left = len(order)
-    async for picture in pictures:
-        n, frame = order[len(order) - left]
-        left -= 1
-        if picture.jpeg is not None:
-            size_bytes += len(picture.jpeg)
-            kept[n].append((frame, picture.source or ""))
-        elif not kept[n]:
-            reasons[n] = picture.reason
-        _keep_thumbnail(thumbnails, images[n], picture)
-        if size_bytes >= MOST_BYTES:
-            break
-    await pictures.aclose()
-    all_frames = sum(_frames(said) for said in images)
-    shown = sum(map(len, kept))
-    note = (
-        f"{shown} of {all_frames} frames are in this file" if shown < all_frames and len(order) > len(images) else None
-    )
+    async with aclosing(taken(case, (Wanted(images[n], frame, FRAME_PX) for n, frame in order))) as pictures:
+        done = 0
+        async for picture in pictures:
+            n, frame = order[done]
+            _keep_thumbnail(thumbnails, images[n], picture)
+            if picture.jpeg is None:
+                reasons[n] = None if kept[n] else picture.reason
+            elif size_bytes < MOST_BYTES:
+                size_bytes, reasons[n] = size_bytes + len(picture.jpeg), None
+                kept[n].append((frame, picture.source or ""))
+            done += 1
+            if size_bytes >= MOST_BYTES and done >= len(images):  # every image has its thumbnail
+                break
+    all_frames, shown = sum(_frames(said) for said in images), sum(map(len, kept))
+    left_out = NO_ROOM in reasons or done < all_frames
+    note = f"{shown} of {all_frames} frames are in this file" if left_out else None
     return Album(thumbnails, {"kept": [sorted(each) for each in kept]}, reasons, note)
 
 

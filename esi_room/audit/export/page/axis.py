@@ -68,7 +68,7 @@ def drawing(axis: Axis, lanes: Iterable[Lane]) -> Html:
         *(element("title", words), grid, *parts),
         viewBox=f"0 0 {WIDTH:g} {y:g}",
         xmlns="http://www.w3.org/2000/svg",
-        role="img",
+        role="group",
         class_="timeline",
     )
 

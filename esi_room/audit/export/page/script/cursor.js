@@ -32,7 +32,8 @@ export class Cursor {
     drawing.addEventListener("pointermove", (event) => this.#move(event));
     drawing.addEventListener("pointerleave", () => this.look(null));
     drawing.addEventListener("click", (event) => this.#moment(event) !== null && event.preventDefault());
-    drawing.addEventListener("keydown", (event) => this.#key(event));
+    // The slider and the buttons reach every moment: hundreds of marks need no stop of the Tab key each.
+    for (const link of drawing.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
   }
 
   /** @param {string} kind */
@@ -100,13 +101,5 @@ export class Cursor {
     const t = this.#at(event, held);
     if (held && t !== null) this.told.goTo(t);
     else if (event.pointerType === "mouse") this.look(t);
-  }
-
-  /** Enter on an image that has the focus. @param {KeyboardEvent} event */
-  #key(event) {
-    const t = this.#moment(event);
-    if (event.key !== "Enter" || t === null) return;
-    event.preventDefault();
-    this.told.goTo(t);
   }
 }
