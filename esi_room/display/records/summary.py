@@ -16,8 +16,8 @@ import msgspec
 from esi_room.clock import parse_rfc3339
 from esi_room.events import AlertRaised, CarmImage, Entry, ProcedureEnded, ProcedureStarted, RecordOpened
 from esi_room.record.reader import journal_path, last_line
-from esi_room.record.verify_lines import is_regular
 from esi_room.record.scan import payloads
+from esi_room.record.verify_lines import is_regular
 
 
 class Summary(NamedTuple):
