@@ -37,12 +37,12 @@ class Bar(Progress):
         hidden = not console.is_terminal or (total_bytes < LONG_WORK_BYTES and not always)
         super().__init__(*columns, console=console, transient=True, disable=hidden)
         self._only: TaskID = self.add_task(what, total=total_bytes)
-        self._waiting_bytes = 0
+        self._waiting_bytes, self._step_bytes = 0, min(_STEP_BYTES, total_bytes // 200)
 
     def on(self, count: int) -> None:
         """So many octets more."""
         self._waiting_bytes += count
-        if self._waiting_bytes >= _STEP_BYTES:
+        if self._waiting_bytes >= self._step_bytes:
             self.advance(self._only, self._waiting_bytes)
             self._waiting_bytes = 0
 

@@ -129,6 +129,7 @@ class BrokerClient(aiomqtt.Client):
             properties=_connect_properties(version),
             tls_context=context,
         )
+        self._client.disable_logger()  # paho words two lines a message, for nobody
         self._loop_thread = threading.get_ident()
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._slots = asyncio.Semaphore(WINDOW)

@@ -322,7 +322,7 @@ def _verify_wire(
 
 
 def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progress) -> Problem | None:
-    head, count = ZEROS, 0
+    head, count, device = ZEROS, 0, path.stem
     with opened(path) as file:
         for octets in lines(file):
             progress(len(octets))
@@ -333,9 +333,9 @@ def _verify_wire_file(path: Path, sealed: Any, report: Report, progress: Progres
                 break
             entry, problem = parsed(path, count + 1, octets, WIRE_KEYS)
             problem = problem or linked(path, count + 1, entry, "n", count, head, report.record)
-            if problem is None and entry["device"] != path.stem:
+            if problem is None and entry["device"] != device:
                 said = str(entry["device"])[:64]
-                problem = Problem(path, count + 1, "the line belongs to another device", path.stem, said)
+                problem = Problem(path, count + 1, "the line belongs to another device", device, said)
             if problem is not None:
                 return problem
             head, count = hashlib.sha256(octets).hexdigest(), count + 1

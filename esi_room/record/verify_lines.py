@@ -24,6 +24,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,8 +32,8 @@ VERSION = 1
 ZEROS = "0" * 64
 MAX_LINE_BYTES = 16 << 20  # a longer "line" is no line: memory stays bounded whatever the file holds
 HASH = re.compile(r"[0-9a-f]{64}")
-JOURNAL_KEYS = ("v", "record", "seq", "prev", "type", "time", "received", "mono_ns", "source", "data")
-WIRE_KEYS = ("v", "record", "device", "n", "prev", "received", "mono_ns", "dir", "b64")
+JOURNAL_KEYS = {"v", "record", "seq", "prev", "type", "time", "received", "mono_ns", "source", "data"}
+WIRE_KEYS = {"v", "record", "device", "n", "prev", "received", "mono_ns", "dir", "b64"}
 
 Progress = Callable[[int], None]  # called with the number of bytes just read
 
@@ -93,8 +94,7 @@ def unreadable(path: Path, error: OSError) -> Problem:
 
 def lines(file: BinaryIO, longest_bytes: int = 0) -> Iterator[bytes]:
     """The lines of a file, their newlines included. One that is longer comes in pieces, the first without a newline."""
-    while octets := file.readline(longest_bytes or MAX_LINE_BYTES):
-        yield octets
+    return iter(partial(file.readline, longest_bytes or MAX_LINE_BYTES), b"")
 
 
 def unfinished(octets: bytes, longest_bytes: int = 0) -> bool:
@@ -110,23 +110,23 @@ def last_head(head: str, octets: bytes, file: BinaryIO) -> str:
     return head
 
 
-def parsed(path: Path, number: int, octets: bytes, keys: tuple[str, ...]) -> tuple[dict[str, Any], Problem | None]:
+def parsed(path: Path, number: int, octets: bytes, keys: set[str]) -> tuple[dict[str, Any], Problem | None]:
     """The line as an object, or what is wrong with it as a line."""
     if not octets.endswith(b"\n"):
         what = "the line is too long" if len(octets) == MAX_LINE_BYTES else "the last line is cut off"
         return {}, Problem(path, number, what)
     try:
-        entry = _decoder.decode(octets.decode("utf-8"))
+        text = octets.decode("utf-8")
+        entry, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError) as error:
         return {}, Problem(path, number, f"not one JSON object: {str(error)[:100]}")
-    if not isinstance(entry, dict):
+    if not isinstance(entry, dict) or end != len(text) - 1:
         return {}, Problem(path, number, "not one JSON object")
     if entry.get("v") != VERSION or type(entry["v"]) is not int:
         what = "a line of another format version, which this program does not know"
         return {}, Problem(path, number, what, f"v {VERSION}", f"v {str(entry.get('v'))[:20]}")
-    missing = [key for key in keys if key not in entry]
-    if missing:
-        return {}, Problem(path, number, f"keys are missing: {', '.join(missing)}")
+    if not keys <= entry.keys():
+        return {}, Problem(path, number, f"keys are missing: {', '.join(sorted(keys - entry.keys()))}")
     return entry, None
 
 

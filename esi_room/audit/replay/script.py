@@ -70,24 +70,25 @@ class Script:
         if line.entry.seq:
             async for message in self._before(moment):
                 yield message
-        async for message in self._entry(line, moment):
+        for message in self._entry(line, moment):
+            yield message
+        async for message in self._picture(_shown(line.entry)):
             yield message
         for line, moment in lines:
             for message in self._states.until(moment.at_ns):
                 yield message
-            async for message in self._entry(line, moment):
+            for message in self._entry(line, moment):
+                yield message
+            async for message in self._picture(_shown(line.entry)):
                 yield message
         for message in self._states.end():
             yield message
         yield self._status(moment.at_ns + INTERVAL_NS, None)
 
-    async def _entry(self, line: Numbered, moment: Moment) -> AsyncIterator[Message]:
+    def _entry(self, line: Numbered, moment: Moment) -> Iterator[Message]:
         topic = "event/" + line.entry.type.replace(".", "/")
         yield Message(moment.at_ns, topic, line.octets, retain=False, entry=True)
-        for message in self._states.take(line.entry, moment):
-            yield message
-        async for message in self._picture(_shown(line.entry)):
-            yield message
+        yield from self._states.take(line.entry, moment)
 
     async def _before(self, moment: Moment) -> AsyncIterator[Message]:
         """How things stood when the first line came."""
