@@ -17,7 +17,7 @@ from esi_room.display import site, users
 from esi_room.display.server import run
 from esi_room.display.settings import DisplaySettings, display_settings
 from esi_room.errors import ConfigurationError
-from esi_room.outputs.access import ROLES
+from esi_room.outputs.access import PAGE_ROLES
 
 EXAMPLE = """\b
 Examples:
@@ -91,7 +91,7 @@ def _write(settings: DisplaySettings, configuration: RoomConfig, folder: Path, m
 
 @command.command(epilog='\b\nExample:\n  esi-room display passwd --role console "Erika Muster"')
 @_CONFIG
-@click.option("--role", type=click.Choice(list(ROLES)), help="Needed for somebody new.")
+@click.option("--role", type=click.Choice(list(PAGE_ROLES)), help="Needed for somebody new.")
 @click.option("--certificate", is_flag=True, help="No password: NAME logs in with a client certificate of that name.")
 @click.option("--remove", is_flag=True, help="NAME may no longer log in, and is logged out.")
 @click.argument("name")

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import structlog
 
 from esi_room.errors import ConfigurationError
-from esi_room.outputs.access import ROLES
+from esi_room.outputs.access import PAGE_ROLES
 
 NAME = re.compile(r"[A-Za-z0-9_.@-](?:[A-Za-z0-9_.@ -]{0,62}[A-Za-z0-9_.@-])?")
 NAME_IN_WORDS = "1 to 64 of A-Z a-z 0-9 _ . @ - and spaces between them"
@@ -102,7 +102,7 @@ def read(path: Path) -> dict[str, User]:
             continue
         name, _, rest = line.partition(":")
         role, _, secret = rest.partition(":")
-        if not NAME.fullmatch(name) or role not in ROLES or not _is_secret(secret) or name in users:
+        if not NAME.fullmatch(name) or role not in PAGE_ROLES or not _is_secret(secret) or name in users:
             problems.append(f"{path}:{number}: this is no user; `esi-room display passwd` writes this file")
         users[name] = User(name, role, secret)
     if problems:

@@ -42,7 +42,12 @@ ROLES: Mapping[str, Access] = {
     "console": Access((*_ALL, "private/identity"), ("command/+",)),
     "engineer": Access(_DEVICES, ()),
     "auditor": Access(_ALL, ("replay/#", *_ASKING)),
+    "witness": Access(("state/checkpoint", "state/amendment"), ()),
 }
+
+
+PAGE_ROLES = tuple(role for role in ROLES if role != "witness")
+"""Of people who look at pages."""
 
 
 class Login(NamedTuple):

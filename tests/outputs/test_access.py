@@ -23,12 +23,14 @@ SEEN = {
     "console": {*RETAINED, *SENT},
     "engineer": {"event/device/state", "state/device/pump-1", "status"},
     "auditor": DISPLAY,
+    "witness": {"state/checkpoint"},
 }
 SAID = {
     "display": {"command/backfill", "command/frame"},
     "console": {"command/phase", "command/backfill", "command/frame"},
     "engineer": set[str](),
     "auditor": {"command/backfill", "command/frame", "replay/1/status"},
+    "witness": set[str](),
 }
 
 

@@ -146,7 +146,7 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
     broker = Mosquitto(peers.need("mosquitto"), tmp_path, port)
     (tmp_path / "m.conf").write_text(f"user root\n{text}")
     (tmp_path / "mosquitto.acl").write_text((CONFIG / "mosquitto.acl").read_text())
-    users = ("esi-room", "display", "console", "engineer", "auditor")
+    users = ("esi-room", "display", "console", "engineer", "auditor", "witness")
     (tmp_path / "passwords").write_text("".join(f"{user}:secret\n" for user in users))
     subprocess.run(["mosquitto_passwd", "-U", str(tmp_path / "passwords")], check=True)
     await broker.start()
@@ -159,12 +159,13 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
         "event/vitals/numeric",
         "event/device/state",
         "state/vitals",
+        "state/checkpoint",
         "private/identity",
         "reply/console-1",
         "reply/console-1/backfill",
     )
     async with connect(as_("esi-room")) as room:
-        for topic in sent[2:4]:
+        for topic in sent[2:5]:
             await room.deliver(f"esi/r/{topic}", b"x", retain=True)
         for user, topics in got.items():
             async with connect(as_(user)) as client:
@@ -183,8 +184,9 @@ async def test_the_example_for_mosquitto(tmp_path: Path, free_port: Callable[[],
                     topics.append(str(client._queue.get_nowait().topic)[6:])
     await broker.stop()
     assert {user: set(topics) for user, topics in got.items()} == {
-        "display": {"event/vitals/numeric", "event/device/state", "state/vitals"},
+        "display": {"event/vitals/numeric", "event/device/state", "state/vitals", "state/checkpoint"},
         "console": set(sent),
         "engineer": {"event/device/state"},
-        "auditor": {"event/vitals/numeric", "event/device/state", "state/vitals"},
+        "auditor": {"event/vitals/numeric", "event/device/state", "state/vitals", "state/checkpoint"},
+        "witness": {"state/checkpoint"},
     }
