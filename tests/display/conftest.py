@@ -39,7 +39,7 @@ def _load(name: str) -> ModuleType:
 
 
 rig = _load("display_rig")
-_load("console_rig")
+console_rig = _load("console_rig")
 _load("schema_values")
 record_rig = _load("record_rig")
 _load("wall_rig")
@@ -120,3 +120,9 @@ async def either_room(request: pytest.FixtureRequest, tmp_path: Path, peers: Mod
 def kept(tmp_path_factory: pytest.TempPathFactory) -> object:
     """A `record_rig.Case`: a room with a case in it, whose images show something. Nobody changes it."""
     return record_rig.played(tmp_path_factory.mktemp("kept"), pictures=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def case(room: object, page: Page) -> object:
+    """A `console_rig.Case`: the console is open, and a case is under way in `room`."""
+    return await console_rig.opened_case(room, page)

@@ -1,4 +1,5 @@
-"""A real room with the console's pages: the daemon in this process, on its embedded broker, with no device."""
+"""What tests of the console share: a real room (the daemon in this process, with no device), a case in a fake one, and
+the page as a person uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from display_rig import free_port, until
+from display_rig import FakeRoom, free_port, now, until
 from playwright.async_api import Locator, Page, expect
 
 from esi_room import config
@@ -35,6 +36,11 @@ listen = "127.0.0.1:{mqtt}"
 listen = "127.0.0.1:{http}"
 """
 STOP_S = 20.0
+
+CASE = "20261130T090000Z-00aa"
+NEXT = "20261130T110000Z-00bb"
+IDENTITY = {"record": CASE, "name": "Doe^Jane", "id": "4711", "birth_date": "1961-04-12"}
+PLAN = {"approach": "interlaminar", "side": "midline", "levels": ["L4/5"]}
 
 
 @dataclass
@@ -104,6 +110,67 @@ async def a_real_room(folder: Path) -> AsyncIterator[RealRoom]:
         await room.stop()
 
 
+# --- a room that does what the test says ---------------------------------------------------------------
+
+
+class Case:
+    """A case under way in a fake room: it answers as the daemon does, and writes what it accepts."""
+
+    def __init__(self, room: FakeRoom, page: Page) -> None:
+        self.room, self.page, self.record, self.seq = room, page, CASE, 1
+        self.lines: list[dict[str, Any]] = []
+        room.answer = self.answer
+        self.replies = True
+        self.problems: list[str] = []
+
+    async def stand(self, phase: str | None = "guidance", kind: str = "procedure", **more: Any) -> None:
+        """What `state/procedure` says."""
+        phases = [] if phase is None else [{"phase": phase, "since": now(), "origin": "staff"}]
+        case = {
+            "procedure": "Interlaminar ESI L4/5",
+            "started_at": now(),
+            "phase": phase,
+            "phases": phases,
+            "plan": PLAN,
+        }
+        nothing = {"outcome": None, "ended_at": None, "rules": None, "deliveries": [], "completeness": None}
+        state = {"kind": kind, "opened_at": now(), **nothing, **(case if kind == "procedure" else {})}
+        blank = {"procedure": None, "started_at": None, "phase": None, "phases": [], "plan": None}
+        where = {"as_of": {"record": self.record, "seq": self.seq}, "published_at": now()}
+        await self.room.state("procedure", {**blank, **state, **more, **where})
+
+    def answer(self, name: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+        """Like `Commands`."""
+        if name == "backfill":
+            return {"ok": True, "record": self.record, "seq": 0, "message": "0 lines sent", "problems": [], "count": 0}
+        if not self.replies:
+            return None
+        if self.problems:
+            return {"ok": False, "record": None, "seq": None, "message": "refused", "problems": self.problems}
+        self.seq += 2
+        return {"ok": True, "record": self.record, "seq": self.seq, "message": "recorded", "problems": []}
+
+    async def write(self, kind: str, seq: int, /, **data: Any) -> None:
+        """A line of the record."""
+        line = {"v": 1, "record": self.record, "seq": seq, "type": kind, "time": now(), "received": now()}
+        await self.room.event({**line, "source": "room", "mono_ns": 1, "prev": "0" * 64, "data": data})
+
+    def said(self, name: str) -> list[dict[str, Any]]:
+        """The commands of this name that came."""
+        return [fields for command, fields in self.room.commands if command == name]
+
+
+async def opened_case(room: FakeRoom, page: Page) -> Case:
+    """The console, open on a tablet, in the guidance of a case."""
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    case = Case(room, page)
+    await case.stand()
+    await room.publish("private/identity", IDENTITY, retain=True)
+    await enter(page, room.url)
+    await expect(page.locator('[data-phase="guidance"].is-now')).to_be_visible()
+    return case
+
+
 # --- the page ---------------------------------------------------------------------------------------------
 
 
@@ -155,3 +222,22 @@ async def confirm(page: Page) -> None:
     sheet = page.locator("dialog.sheet")
     await sheet.get_by_role("button", name="Record", exact=True).click()
     await expect(sheet).to_be_hidden()
+
+
+def sheet(page: Page) -> Locator:
+    return page.locator("dialog.sheet")
+
+
+def record_button(page: Page) -> Locator:
+    return sheet(page).get_by_role("button", name="Record", exact=True)
+
+
+async def open_form(page: Page, name: str) -> Locator:
+    """The form, where its tile is."""
+    tile = page.locator(f'.tile[data-form="{name}"]').first
+    if not await tile.is_visible():
+        await page.locator("details.others > summary").click()
+    await tile.click()
+    form = page.locator("form.form")
+    await expect(form).to_be_visible()
+    return form

@@ -386,7 +386,6 @@ export const console = {
     born: (/** @type {string} */ date) => `born ${date}`,
     who: "Who acts",
     choose: "Choose",
-    log_out: "Log out",
     link: { connecting: "Connecting …", connected: "Connected", lost: "Not connected" },
     offline: "The room is off",
     unnamed: "Case without a name",
@@ -474,6 +473,7 @@ export const console = {
     standby: "Recorded since the last case",
     empty: "Nothing yet.",
     loading: "The record is being read …",
+    older: (/** @type {number} */ count) => `and ${count} older ones, in the record`,
     counts: "What counts:",
     withdrawn: "withdrawn",
     because: (/** @type {string} */ reason, /** @type {string} */ actor) => `${reason} (${actor})`,
@@ -524,6 +524,7 @@ export const console = {
 
   alerts: {
     title: "Alerts",
+    one: "Alert",
     seen: "Seen",
     on: "Go on, with a reason",
     acknowledged: (/** @type {string} */ actor) => `seen by ${actor}`,

@@ -38,7 +38,7 @@ function item(app, alert) {
 
 /** @param {App} app @param {any} alert @param {"acknowledge" | "override"} name @param {string} label */
 function button(app, alert, name, label) {
-  const lines = [{ title: texts.alerts.title, text: alert.text }];
+  const lines = [{ title: texts.alerts.one, text: alert.text }];
   const touch = () => {
     const fixed = { alert: alert.alert };
     if (name === "override") app.go(formView(app, { name, fixed, before: [h("p", { class: "note" }, alert.text)] }));

@@ -12,6 +12,8 @@ import { counted, isKept, said } from "./said.js";
 /** @typedef {import("../room.js").Room} Room */
 /** @typedef {import("./said.js").Line} Line */
 
+/** Changes within so long are shown together: nobody sees the difference. */
+const TOGETHER_MS = 40;
 /** What the console shows of `state/`; vitals come by the second and are none of its business. */
 const SHOWN = new Set(["state/procedure", "state/alerts", "state/carm"]);
 
@@ -118,13 +120,13 @@ export class Case extends EventTarget {
     this.#tell();
   }
 
-  /** Once for whatever changes at one time. */
+  /** Once for whatever changes at one time, however much that is. */
   #tell() {
     if (this.#told) return;
     this.#told = true;
-    queueMicrotask(() => {
+    setTimeout(() => {
       this.#told = false;
       this.dispatchEvent(new Event("change"));
-    });
+    }, TOGETHER_MS);
   }
 }

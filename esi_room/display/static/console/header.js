@@ -13,7 +13,7 @@ import { phaseTitle } from "./words.js";
 
 /** @param {App} app */
 export function barOf(app) {
-  const { room, case: current, staff } = app;
+  const { room, case: current } = app;
   return [
     h("div", { class: "case" },
       h("h1", { id: "case-title", tabindex: -1 }, titleOf(app)),
@@ -23,9 +23,7 @@ export function barOf(app) {
         ? h("button", { type: "button", class: current.underWay ? "plain" : "do", "data-key": "start", onclick: () => app.start() }, current.underWay ? texts.header.take_over : texts.header.start)
         : null,
       current.underWay ? h("button", { type: "button", class: "plain", "data-key": "end", onclick: () => app.end() }, texts.header.end) : null,
-      h("button", { type: "button", class: staff.actor ? "plain who" : "plain who is-open", "data-key": "who", disabled: staff.fixed, onclick: () => staff.ask() },
-        h("span", { class: "soft" }, texts.header.who), " ", staff.actor ?? texts.header.choose),
-      logOut(app)),
+      app.config.pages?.logout ? null : whoActs(app)), // who has logged in stands beside the way out (account.js)
     h("p", { class: `link ${room.present ? "is-there" : "is-away"}` }, h("span", { "aria-hidden": "true", class: "sign" }, room.present ? "●" : "○"),
       room.link.state === "connected" && !room.present ? texts.header.offline : texts.header.link[room.link.state]),
   ];
@@ -37,13 +35,10 @@ function titleOf({ case: current }) {
   return current.underWay ? (current.state.procedure ?? texts.header.unnamed) : texts.header.standby;
 }
 
-/** Where somebody has logged in. @param {App} app */
-function logOut({ config }) {
-  return config.pages?.logout
-    ? h("form", { method: "post", action: config.pages.logout },
-        h("input", { type: "hidden", name: "csrf", value: config.csrf }),
-        h("button", { class: "plain", "data-key": "log-out" }, texts.header.log_out))
-    : null;
+/** @param {App} app */
+function whoActs({ staff }) {
+  return h("button", { type: "button", class: staff.actor ? "plain who" : "plain who is-open", "data-key": "who", disabled: staff.fixed, onclick: () => staff.ask() },
+    h("span", { class: "soft" }, texts.header.who), " ", staff.actor ?? texts.header.choose);
 }
 
 /** @param {App} app */

@@ -7,6 +7,9 @@ import { console as texts } from "../texts.js";
 import { h } from "./dom.js";
 import { brief, formTitle, phaseTitle, word } from "./words.js";
 
+/** Lines shown: a case has some hundred, and a page must stand whatever comes. */
+const MOST = 300;
+
 /** @typedef {import("./said.js").Said} Said */
 /** @typedef {import("../console.js").App} App */
 
@@ -15,11 +18,14 @@ import { brief, formTitle, phaseTitle, word } from "./words.js";
  * @returns {HTMLElement}
  */
 export function logOf(app) {
-  const all = [...app.case.said].reverse();
+  const { said } = app.case;
+  const all = said.slice(-MOST).reverse();
+  const older = said.length - all.length;
   const empty = h("p", { class: "soft" }, app.case.loading ? texts.log.loading : texts.log.empty);
   return h("section", { class: "log", "aria-labelledby": "log-title" },
     h("h2", { id: "log-title" }, app.case.underWay ? texts.log.title : texts.log.standby),
-    all.length ? h("ol", {}, ...all.map((each) => h("li", { "data-key": `line-${each.seq}` }, item(app, each)))) : empty);
+    all.length ? h("ol", {}, ...all.map((each) => h("li", { "data-key": `line-${each.seq}` }, item(app, each)))) : empty,
+    older > 0 ? h("p", { class: "soft" }, texts.log.older(older)) : null);
 }
 
 /** @param {App} app @param {Said} said */
