@@ -53,6 +53,7 @@ from esi_room.record.verify_room import record_ids
 Place = Literal["journal", "amendment", "late", "use"]
 Progress = Callable[[int], None]
 """Told how many octets more were read."""
+MOST_PROBLEMS = 5  # that an export tells of, of a record that does not verify: there may be one a line
 EPOCH = "1970-01-01T00:00:00.000000Z"  # the time of a record in which no entry can be read
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -145,7 +146,7 @@ def load(
     report = held.report(directory, progress=progress)
     late, problems = _late(directory)
     read = {octets: said for octets in late if (said := _read(octets, "late")) is not None and said.taken is not None}
-    broken = "; ".join([*_problems(report, directory), *problems]) or None
+    broken = _in_short([*_problems(report, directory), *problems])
     if broken is not None and not even_if_broken:
         raise BrokenRecord(
             f"{directory.name} does not verify: {broken}\n"
@@ -210,6 +211,13 @@ class _Fold:
 def _problems(report: Report, directory: Path) -> list[str]:
     """In words, with no path of this machine in them."""
     return [str(problem).replace(f"{directory}/", "") for problem in report.problems]
+
+
+def _in_short(problems: list[str]) -> str | None:
+    """The first of them: it stands on every row, page and document."""
+    more = len(problems) - MOST_PROBLEMS
+    rest = [f"and {more} more, which `esi-room verify` names"] if more > 0 else []
+    return "; ".join([*problems[:MOST_PROBLEMS], *rest]) or None
 
 
 def _limit(report: Report) -> int | None:

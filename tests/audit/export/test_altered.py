@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from esi_room.audit.export import FORMATS, exporter
+from esi_room.audit.export import case as case_module
 from esi_room.audit.export.case import Case, load
 from esi_room.errors import BrokenRecord
 
@@ -60,3 +61,13 @@ def test_nor_must_what_it_says_make_sense(built: Any, tmp_path: Path, old: bytes
     case = load(built.directory, even_if_broken=True)
     for name in FORMATS:
         assert exporter(name)(case, tmp_path)
+
+
+def test_of_many_problems_the_first_are_told_and_the_rest_counted(built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case_module, "MOST_PROBLEMS", 1)
+    later = max((built.root / "records").iterdir())
+    for path in [*(built.directory / "frames").iterdir(), *(later / "frames").iterdir()]:
+        path.unlink()
+    broken = load(built.directory, even_if_broken=True).broken
+    assert broken is not None and broken.count("; ") == 1
+    assert broken.endswith("and 1 more, which `esi-room verify` names")

@@ -17,7 +17,7 @@ from esi_room.audit.export.case import Case, load
 from esi_room.audit.export.page.axis import drawing
 from esi_room.audit.export.page.lanes import lanes
 from esi_room.audit.export.page.series import curves
-from esi_room.audit.export.pdf import blocks, figure, fonts, styles
+from esi_room.audit.export.pdf import blocks, figure, styles, typeface
 from esi_room.cli import main
 
 
@@ -155,7 +155,7 @@ def test_the_page_and_the_report_have_the_same_colours():
 
 
 def test_columns_share_the_width():
-    fonts.register()
+    typeface.register()
     rows = [[["Time"], ["By"], ["Says"]], [["01:56:20"], ["Nurse Sample"], ["word " * 500]]]
     time, by, says = blocks._widths(rows, 780.0)
     assert time + by + says == pytest.approx(780.0)

@@ -2,7 +2,7 @@
 
     sheet      the pages: what stands on top and at the bottom of each      figure     the page's drawing, on paper
     blocks     the page's head and tables, laid out                         styles     the page's style sheet, read
-    fonts      letters, embedded                                            glance     the case in one line
+    typeface   letters, embedded                                            glance     the case in one line
 
 Rules:
 - It shows what `page` shows, in its words: lanes and sections are made there, and only drawn here.
@@ -29,9 +29,9 @@ from esi_room.audit.export.page.sections import head, sections, verdict
 from esi_room.audit.export.page.series import curves
 from esi_room.audit.export.pdf.blocks import flowables, parsed, style, targets
 from esi_room.audit.export.pdf.figure import SVG, Figure
-from esi_room.audit.export.pdf.fonts import register
 from esi_room.audit.export.pdf.glance import glance
 from esi_room.audit.export.pdf.sheet import INNER_PT, Sheet
+from esi_room.audit.export.pdf.typeface import register
 
 
 def export(case: Case, to: Path) -> list[Path]:

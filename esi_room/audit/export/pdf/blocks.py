@@ -19,8 +19,8 @@ from reportlab.platypus import CondPageBreak, Flowable, Image, LongTable, Paragr
 
 from esi_room.audit.export.page.markup import Html
 from esi_room.audit.export.pdf.figure import jpeg_of
-from esi_room.audit.export.pdf.fonts import BOLD, PLAIN, shown
 from esi_room.audit.export.pdf.styles import colours
+from esi_room.audit.export.pdf.typeface import BOLD, PLAIN, shown
 
 _SIZE, _LEADING = 8.0, 10.4
 _H1, _H2 = 15.0, 11.0

@@ -18,8 +18,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Flowable
 
-from esi_room.audit.export.pdf.fonts import BOLD, PLAIN, shown
 from esi_room.audit.export.pdf.styles import style_of
+from esi_room.audit.export.pdf.typeface import BOLD, PLAIN, shown
 
 LEAST_PT = 260.0  # lower, the drawing goes to a page of its own
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from esi_room.audit.export.case import Case
-from esi_room.audit.export.pdf.fonts import shown
+from esi_room.audit.export.pdf.typeface import shown
 from esi_room.clock import NS
 from esi_room.events import DeviceGap
 

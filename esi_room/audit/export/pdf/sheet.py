@@ -14,11 +14,12 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
 from esi_room.audit.export.case import Case
-from esi_room.audit.export.pdf.fonts import BOLD, PLAIN, shown
 from esi_room.audit.export.pdf.styles import colours
+from esi_room.audit.export.pdf.typeface import BOLD, PLAIN, shown
 
 _MARGIN_PT, _TOP_PT, _BOTTOM_PT = 30.0, 34.0, 26.0
 _SIZE = 8.0
+_LINE_LETTERS = 300  # more than fit
 _TOTAL = "pages"
 _WIDTH_PT, _HEIGHT_PT = landscape(A4)
 INNER_PT = _WIDTH_PT - 2 * _MARGIN_PT
@@ -102,7 +103,7 @@ class Sheet(BaseDocTemplate):  # type: ignore[misc]
 
 def _cut(words: str, width: float, font: str = PLAIN, size: float = _SIZE) -> str:
     """On one line."""
-    flat = shown(words)
+    flat = shown(words[:_LINE_LETTERS])
     while flat and stringWidth(flat, font, size) > width:
         flat = flat[:-2].rstrip("…") + "…"
     return flat
