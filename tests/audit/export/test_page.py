@@ -218,3 +218,36 @@ def test_who_used_the_record_is_on_it(used, tmp_path):
     assert uses.count("<tr>") == 4
     assert "Auditor B" in uses and "call back" in uses and "replayed it &lt;fast&gt;" in uses
     assert "replayed another" not in uses and "waits" not in uses
+
+
+def test_a_clock_that_was_set_back_is_said_and_stays_on_the_axis(tmp_path: Path) -> None:
+    import asyncio
+
+    from esi_room import events as e
+    from esi_room.audit.export.case import load
+    from esi_room.audit.export.page import axis_of
+    from esi_room.clock import ManualClock, parse_rfc3339
+    from esi_room.record.journal import Identity, Journal
+
+    began_ns = parse_rfc3339("2026-03-02T08:00:00Z")
+
+    async def write() -> str:
+        clock = ManualClock(began_ns)
+        async with Journal.open(tmp_path, clock, Identity(room="esi-1", timezone="UTC")) as journal:
+            record = await journal.switch("procedure", "a case")
+            clock.advance(600)
+            phase = e.ProcedurePhase(phase="guidance", previous=None, origin="staff", reason=None)
+            await journal.commit(e.Event(source="room", data=phase, received=clock.now()))
+            clock.step(-3600)
+            step = e.ClockStep(step_s=-3600.0)
+            await journal.commit(e.Event(source="room", data=step, received=clock.now()))
+            clock.advance(60)
+            await journal.switch("standby", "over")
+            return record
+
+    case = load(tmp_path / "records" / asyncio.run(write()))
+    axis = axis_of(case)
+    assert (axis.begin_ns - began_ns, axis.end_ns - began_ns) == (-3000 * NS, 600 * NS)
+    from esi_room.audit.export import page as record_page
+
+    assert "the room&#x27;s clock was set by -3600 s" in record_page.page(case)

@@ -112,5 +112,7 @@ def _hash(octets: str) -> str:
 
 
 def axis_of(case: Case) -> Axis:
-    """From the record's first entry to its last."""
-    return Axis(parse_rfc3339(case.began), parse_rfc3339(case.until), case.zone)
+    """From the record's first entry to its last; where the room's clock was set back, over all that it showed."""
+    shown = [said.taken.received.wall_ns for said in case.events if said.place == "journal" and said.taken is not None]
+    shown += [parse_rfc3339(case.began), parse_rfc3339(case.until)]
+    return Axis(min(shown), max(shown), case.zone)

@@ -51,7 +51,7 @@ def head(case: Case) -> Html:
         ("Patient", patient),
         ("Began", began),
         ("Ended", ended),
-        ("Outcome", "" if facts.ended is None else facts.ended.data.outcome),
+        ("Outcome", "none yet" if facts.ended is None else facts.ended.data.outcome),
         ("Planned", planned or "not said"),
         ("Clock", f"of the room, {case.zone.key}"),
     ]

@@ -3,7 +3,8 @@
  * The frame that was on, as a picture.
  *
  * Rules:
- * - Picture and caption change together: no caption stands over the picture before it.
+ * - Picture and caption change together: no caption stands over the picture before it. While one is fetched the picture
+ *   before it fades, and where there was none it says that one is being fetched: never that there is none.
  * - One picture is fetched at a time, and then the newest that is wanted: a run played fast costs what can be shown.
  * - Where the file holds not every frame of a run, the last one before is shown, and said to be that.
  */
@@ -24,10 +25,13 @@ export class Picture {
     /** @type {any} */
     this.wanted = null;
     this.shown = "";
+    /** No image had been taken by then. */
+    this.missing = false;
   }
 
   /** @param {{image: number, frame: number | null, t: number} | null} frame @param {number} t */
   show(frame, t) {
+    this.missing = frame === null;
     if (frame === null) {
       this.wanted = null;
       this.#absent(TEXTS.noImage, [], "");
@@ -61,6 +65,7 @@ export class Picture {
   async #fetch() {
     this.busy = true;
     this.element.setAttribute("aria-busy", "true");
+    if (this.image.hidden || this.shown === "") this.#absent(TEXTS.loading, [], "");
     while (this.wanted !== null) {
       const { frame, source, t } = this.wanted;
       const image = this.data.images[frame.image];
@@ -73,6 +78,7 @@ export class Picture {
       if (there) this.#put(source.url, frame, source, t);
       else this.#absent(image.reason ?? TEXTS.cannotShow, this.#words(frame, source, t), source.key);
     }
+    if (this.missing) this.#absent(TEXTS.noImage, [], "");
     this.busy = false;
     this.element.removeAttribute("aria-busy");
   }

@@ -21,7 +21,7 @@ export const TEXTS = {
   framesUntold: (/** @type {number} */ all) => `${all} frames without times: the last one`,
   shownInstead: (/** @type {number} */ n) => `shown is frame ${n}: this file has not all of them`,
   cannotShow: "This image cannot be shown",
-  loading: "is being fetched",
+  loading: "The image is being fetched",
   late: "came late",
   ago: (/** @type {string} */ age) => `${age} before`,
   pump: "Pump",
