@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
+from esi_room.audit import trail
+from esi_room.cli.uses import say
 from esi_room.errors import RecordError, SigningError
+from esi_room.events.audit import SECURITY_ALERT
 from esi_room.record.disk import Disk
 from esi_room.record.keys import Keys, SigningKey
 from esi_room.record.verify_checkpoints import read_keys
@@ -72,6 +75,7 @@ def rotate(data: Path) -> None:
     A running daemon signs with it from its next checkpoint on; what the former key signed still verifies.
     """
     _say(data, rotate=True)
+    say(trail.note(data, SECURITY_ALERT, "E", "made the next signing key, and threw the one before it away"))
 
 
 def _say(data: Path, *, rotate: bool) -> None:

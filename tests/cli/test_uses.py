@@ -139,3 +139,9 @@ def test_records_lists_who_used_them(record):
 
 def test_records_of_no_room(tmp_path):
     assert call("records", tmp_path, "--uses").exit_code == 1
+
+
+def test_a_rotated_key_is_said(record):
+    assert call("keys", "rotate", record.parent.parent).exit_code == 0
+    (use,) = uses(record)
+    assert (use["event"], use["action"], use["outcome"]) == ("110113", "E", 0) and "signing key" in use["what"]
