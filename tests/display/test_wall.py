@@ -294,3 +294,12 @@ async def test_who_has_no_words_for_a_zone_reads_utc(room: FakeRoom, page: Page)
     ]))  # fmt: skip
     await page.goto(room.url)
     await expect(page.locator('#phases [aria-current="step"] time')).to_have_text("12:09")
+
+
+async def test_what_was_not_heard_of_is_not_said_to_be_absent(room: FakeRoom, page: Page) -> None:
+    """An engineer's page, whom the broker tells of devices alone; and every page in its first moment."""
+    await room.state("device/pump-1", device("pump-1"))
+    await page.goto(room.url)
+    await expect(page.locator("#health")).to_contain_text("Pump 1connected")
+    for part in ("#alerts", "#pump", "#image", "#dose", '[data-tile="heart"]'):
+        await expect(page.locator(part)).to_contain_text("Nothing heard of it yet")

@@ -53,12 +53,10 @@ export const wall = {
   noProcedure: "Between cases",
   unnamedProcedure: "Epidural injection",
   case: (/** @type {string} */ suffix) => `Case ${suffix}`,
-  noRecord: "No record is open",
   born: (/** @type {string} */ date) => `born ${date}`,
   patientId: (/** @type {string} */ id) => `ID ${id}`,
   unreadable: (/** @type {string} */ what) => `What the room says of this is ${what}`,
-  waiting: "Not heard of yet",
-  last: "last",
+  waiting: "Nothing heard of it yet",
   ago: (/** @type {string} */ age) => `${age} ago`,
   old: (/** @type {string} */ age) => `${age} old`,
   since: (/** @type {string} */ time) => `since ${time}`,
@@ -130,7 +128,6 @@ export const wall = {
 
   dose: {
     name: "Radiation dose",
-    none: "Nothing told of dose yet",
     fluoro_time_s: "Fluoroscopy",
     dap_gy_m2: "Dose area product",
     air_kerma_rp_gy: "Air kerma",

@@ -40,7 +40,9 @@ export class Alerts {
     const loud = (/** @type {Notice} */ notice) => notice.quiet === null;
     notices.sort((a, b) => Number(loud(b)) - Number(loud(a)) || ((a.at ?? "") < (b.at ?? "") ? 1 : -1));
     mark(this.node, "data-loud", notices.some(loud) ? "yes" : "no");
-    say(this.more, notices.length ? wall.alerts.more(notices.length) : wall.alerts.none); // its place is kept, then
+    const heard = this.room.state("state/alerts") !== undefined;
+    const none = heard ? wall.alerts.none : wall.waiting;
+    say(this.more, notices.length ? wall.alerts.more(notices.length) : none); // its place is kept, then
     fillList(this.list, notices.slice(0, MOST), makeNotice, (/** @type {any} */ node, notice) => this.#fill(node, notice));
     const left = notices.length - this.#fit();
     if (notices.length) say(this.more, left ? wall.alerts.more(left) : "");

@@ -32,7 +32,7 @@ export class Dose {
     const total = dose?.total;
     show(this.rows, Boolean(dose));
     show(this.empty, !dose);
-    say(this.empty, problem ? wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]) : wall.dose.none);
+    say(this.empty, problem ? wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]) : wall.waiting);
     mark(this.node, "title", total ? this.times.utc(total.observed_at) : null);
     if (dose) fillList(this.rows, QUANTITIES, makeRow, (/** @type {HTMLElement} */ node, quantity) => fill(node, quantity, dose));
   }

@@ -111,7 +111,7 @@ export class LastImage {
     const texts = wall.image;
     if (drawn?.broken) return texts.damaged;
     if (problem !== null) return wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]);
-    if (!drawn?.image) return texts.none;
+    if (!drawn?.image && !carm?.image?.rows) return carm ? texts.none : wall.waiting;
     if (!carm?.image?.rows || carm.image.sha256 === carm.shown_sha256) return "";
     const time = this.times.second(carm.image.observed_at);
     return carm.preview_problem ? texts.problem(time, carm.preview_problem) : texts.newer(time);

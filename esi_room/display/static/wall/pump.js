@@ -44,7 +44,7 @@ export class Pump {
     const pump = chosen(state?.payload.pumps ?? [], this.room);
     show(this.body, pump !== undefined);
     show(this.empty, pump === undefined);
-    say(this.empty, problem ? wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]) : wall.pump.none);
+    say(this.empty, problem ? wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]) : state ? wall.pump.none : wall.waiting);
     say(this.from, pump ? deviceName(pump.source) : "");
     const deliveries = this.room.state("state/procedure")?.payload.deliveries ?? [];
     say(this.deliveries, told(deliveries.at(-1)));

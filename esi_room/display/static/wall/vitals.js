@@ -87,7 +87,7 @@ export class Vitals {
       const measuring = (state?.payload.conditions ?? []).some(
         (/** @type {any} */ told) => !room.isStale(told) && told.conditions.includes("nibp_measuring"));
       tile.show(found, { lower: also(tile.spec.lower), mean: also(tile.spec.mean), also: also(tile.spec.also) }, {
-        room, times: this.times, problem, measuring: measuring && tile.spec.id === "pressure",
+        room, times: this.times, problem, heard: state !== undefined, measuring: measuring && tile.spec.id === "pressure",
       });
       if (now !== null) this.#drawTrend(tile, found, now / 1000);
     }
@@ -164,7 +164,7 @@ class TileView {
   }
 
   /** @param {any} found @param {{lower?: any, mean?: any, also?: any}} beside @param {any} around */
-  show(found, beside, { room, times, problem, measuring }) {
+  show(found, beside, { room, times, problem, heard, measuring }) {
     const texts = wall.vitals;
     const old = found ? room.isStale(found) : false;
     const names = /** @type {Record<string, string>} */ (texts[/** @type {"heart"} */ (this.spec.id)]);
@@ -180,7 +180,7 @@ class TileView {
     mark(this.node, "title", found ? times.utc(found.observed_at) : null);
     const badges = [];
     if (problem !== null) badges.push(wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]));
-    else if (!found && !measuring) badges.push(texts.none);
+    else if (!found && !measuring) badges.push(heard ? texts.none : wall.waiting);
     else if (found && found.value === null) badges.push(texts.noValue[/** @type {"ok"} */ (found.status)] ?? words(found.status));
     if (found && old) badges.push(wall.old(age(room.clock.age(found.observed_at))));
     if (found?.flags.includes("limit_violated")) badges.push(texts.limit);
