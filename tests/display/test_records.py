@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from display_rig import Browser, free_port, until, write_users
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from record_rig import Case, move
 
 from esi_room.display.records import listing, shelf, summary
@@ -175,6 +175,35 @@ async def test_it_is_the_exported_page_and_works_like_it(page: Page, calm: str, 
     assert await picture.evaluate("img => [img.complete, img.naturalWidth]") == [True, 128], "as the C-arm made it"
     await page.get_by_role("button", name="Play").click()
     await expect(page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+async def test_picture_and_caption_change_together_however_slow_the_net_is(page: Page, calm: str, kept: Case) -> None:
+    """And each is fetched once."""
+    asked, go = list[str](), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        asked.append(route.request.url)
+        await go.wait()
+        await route.continue_()
+
+    await page.route("**/frame?*&frame=*", slowly)
+    await page.goto(f"{calm}records/{kept.record}")
+    caption, picture = page.locator(".moment figcaption"), page.locator(".moment .screen img")
+    first, second = (entry for entry in kept.of("carm.image")[:2])
+    slider = page.get_by_role("slider")
+    for entry in (first, second):
+        await slider.evaluate(
+            "(s, t) => { s.value = String(t); s.dispatchEvent(new Event('input')); }", kept.at_ms(entry) + 5
+        )
+        await expect(page.locator(".moment .frame")).to_have_attribute("aria-busy", "true")
+        await expect(caption).to_have_text("")
+        await expect(page.locator(".moment .absent")).to_have_text("The image is being fetched")
+    go.set()
+    await expect(caption).to_contain_text("Image 2 of 3")
+    shown = await picture.get_attribute("src") or ""
+    assert second["data"]["sha256"] in shown
+    await expect(page.locator(".moment .frame")).not_to_have_attribute("aria-busy", "true")
+    assert len(asked) == len(set(asked)) == 2
 
 
 async def test_who_the_patient_is_is_for_those_who_may_know(closed: str, calm: str, case: Case) -> None:

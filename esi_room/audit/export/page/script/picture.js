@@ -69,13 +69,13 @@ export class Picture {
     while (this.wanted !== null) {
       const { frame, source, t } = this.wanted;
       const image = this.data.images[frame.image];
-      const next = new Image();
+      const next = /** @type {HTMLImageElement} */ (make("img", { alt: "", draggable: "false" }));
       next.src = source.url ?? "";
       const there = source.url !== null && (await next.decode().then(() => true, () => false));
       if (this.wanted === null) break;
       if (this.wanted.source.key === source.key) this.wanted = null;
       this.shown = source.key;
-      if (there) this.#put(source.url, frame, source, t);
+      if (there) this.#put(next, frame, source, t);
       else this.#absent(image.reason ?? TEXTS.cannotShow, this.#words(frame, source, t), source.key);
     }
     if (this.missing) this.#absent(TEXTS.noImage, [], "");
@@ -83,10 +83,11 @@ export class Picture {
     this.element.removeAttribute("aria-busy");
   }
 
-  /** @param {string} url @param {any} frame @param {any} source @param {number} t */
-  #put(url, frame, source, t) {
-    this.image.src = url;
-    this.image.hidden = false;
+  /** The very element that was fetched: another one of that address would be fetched again, and show the old one as long.
+   * @param {HTMLImageElement} next @param {any} frame @param {any} source @param {number} t */
+  #put(next, frame, source, t) {
+    this.image.replaceWith(next);
+    this.image = next;
     this.absent.hidden = true;
     this.#caption(frame, source, t);
   }
