@@ -29,6 +29,7 @@ from esi_room.record.verify import Elsewhere, Report, verify_record
 from esi_room.record.verify_checkpoints import CHECKPOINTS, Signing, parse, read_keys
 from esi_room.record.verify_retention import REMOVED
 
+PRIVATE = "private"
 STEP_BYTES = 256 << 10  # so much is read or removed at one go ...
 PAUSE_S = 0.005  # ... and then so long nothing: some 50 MB/s, and the event loop always gets its turn
 
@@ -152,7 +153,10 @@ def _unlink(path: Path, disk: Disk, gently: Gently) -> None:
         size_bytes = path.lstat().st_size
     except FileNotFoundError:
         return
-    disk.unlink(path)
+    if path.parent.name == PRIVATE:  # who the patient is: overwritten, as at an erasure
+        disk.erase_file(path)
+    else:
+        disk.unlink(path)
     gently(
         max(size_bytes, STEP_BYTES)
     )  # a pause behind each file, however small: each is a write of the disk's own log

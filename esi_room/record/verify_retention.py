@@ -83,11 +83,13 @@ def removals(data: Path, records: list[str], said: Iterable[Removed], *, whole: 
     as they are there. `whole`: these are all records of the room, so that point 3 can be verified, too."""
     found = {each.record: each for each in said}
     for record in records:
-        kept = left(data / "records" / record)
-        here = found.setdefault(record, kept) if kept is not None else None
-        if kept is not None and here is not None and here.sha256 != kept.sha256:
-            what = f"is not the line {here.seq + 1} of {here.by}, which says that this record was removed"
-            here.problem = Problem(kept.path, 1, what, here.sha256, kept.sha256)
+        path, kept = data / "records" / record / REMOVED, left(data / "records" / record)
+        here = found.get(record)
+        if here is None and kept is not None:
+            found[record] = kept
+        elif here is not None and (kept is None or here.sha256 != kept.sha256) and (path.is_symlink() or path.exists()):
+            what = f"is not line {here.seq + 1} of {here.by}, which says that this record was removed"
+            here.problem = Problem(path, 1, what, here.sha256, "no such line" if kept is None else kept.sha256)
     before = ZEROS
     for each in sorted(found.values(), key=lambda one: (one.by, one.seq)):
         if each.problem is None and not each.said and each.by not in found:

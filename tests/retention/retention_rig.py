@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from esi_room.record.checkpoints import Checkpoints
 from esi_room.record.disk import Disk
 from esi_room.record.journal import Identity, Journal
 from esi_room.record.retention import Policy, Waits
+from esi_room.record.verify_room import verify_room
 from esi_room.room.retention import Retention
 
 DAY_S = 86_400.0
@@ -120,3 +122,63 @@ class Kept:
     async def look(self) -> None:
         await self.it.resume()
         await self.it.look()
+
+
+def files(root: Path, record: str) -> set[str]:
+    """Of a record, as paths below it."""
+    folder = root / "records" / record
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+
+
+def problems(root: Path) -> list[str]:
+    """What `verify` finds in the room."""
+    return [str(problem) for report in verify_room(root) for problem in report.problems]
+
+
+class Died(BaseException):
+    """The process ended here: nothing after it was done."""
+
+
+class DyingDisk(Disk):
+    """Its n-th call is the last."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Died
+
+    def write_file(self, path: Path, octets: bytes, *, owner: tuple[int, int] | None = None) -> None:
+        self._count()
+        super().write_file(path, octets, owner=owner)
+
+    def sync_directory(self, path: Path) -> None:
+        self._count()
+        super().sync_directory(path)
+
+    def unlink(self, path: Path) -> None:
+        self._count()
+        super().unlink(path)
+
+    def erase_file(self, path: Path) -> None:
+        self._count()
+        super().erase_file(path)
+
+    def remove_directory(self, path: Path) -> None:
+        self._count()
+        super().remove_directory(path)
+
+
+class StubbornDisk(Disk):
+    """Lets go of nothing of one record."""
+
+    def __init__(self, record: str) -> None:
+        self.stubborn, self.tries = record, 0
+
+    def unlink(self, path: Path) -> None:
+        if self.stubborn and self.stubborn in str(path):
+            self.tries += 1
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        super().unlink(path)
