@@ -18,9 +18,13 @@ from esi_room import config
 from esi_room.audit import trail
 from esi_room.cli import main
 from esi_room.cli.asking import ask
+from esi_room.clock import ManualClock, Synchronisation
 from esi_room.errors import BrokerError, RecordError
 from esi_room.outputs.client import connect
 from esi_room.record import spool
+from esi_room.record.checkpoints import Checkpoints
+from esi_room.record.disk import Disk
+from esi_room.record.journal import Identity, Journal
 from esi_room.record.reader import journal_path, records
 from esi_room.record.verify_room import verify_room
 from esi_room.room import room
@@ -196,6 +200,30 @@ async def test_a_port_in_use_ends_the_start_with_words_and_lets_go_of_the_record
             await room.Room(configuration).run(asyncio.Event())
     async with running(written):
         await say(configuration, "note", text="now it is free")
+
+
+async def test_old_records_go_at_the_start_and_the_rest_is_whole(written, monkeypatch):
+    monkeypatch.setattr(room, "synchronisation", lambda: Synchronisation(True, 0.001))
+    written.write_text(written.read_text() + "[retention]\nkeep_days = 30\n")
+    root, clock = config.load(written).room.data, ManualClock()  # of three years ago
+    async with Journal.open(root, clock, Identity(room="esi-1")) as journal:
+        signing = Checkpoints(root, Disk())
+        signing.begin()
+        await journal.switch("procedure", "a case")
+        await journal.switch("standby", "over")
+        signing.sign_up_to(journal.committed, clock.now().wall_ns)
+    old = records(root)
+    async with running(written) as configuration, asyncio.timeout(20):
+        while journal_path(root, old[1]).exists():
+            await asyncio.sleep(0.05)
+        refused = await say(configuration, "backfill", record=old[1], from_seq=0)
+        assert "was removed on 20" in refused["problems"][0]
+        refused = await say(configuration, "amend", record=old[1], form="note", fields={"text": "late"})
+        assert "it cannot be amended" in refused["problems"][0]
+        assert entries(root, old[2])[-1]["type"] in ("record.removed", "operator.command")
+    found = list(verify_room(root))
+    assert all(report.ok for report in found)
+    assert [bool(report.removed) for report in found] == [True, True, False]
 
 
 async def test_a_standby_record_does_not_grow_for_ever(written, monkeypatch):

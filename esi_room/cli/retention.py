@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from esi_room.clock import SystemClock
+from esi_room.clock import SystemClock, synchronisation
 from esi_room.config import load
 from esi_room.record.retention import Plan, Waiting, in_words
 from esi_room.room.retention import look, needs_of, policy_of, today_in
@@ -29,7 +29,7 @@ def show(data: Path, path: Path, *, as_json: bool) -> int:
         return 0
     zone = ZoneInfo(str(configuration.room.timezone))
     needs = needs_of(configuration, data, lambda: today_in(zone, clock))
-    found = look(data, policy, needs, clock.now().wall_ns)
+    found = look(data, policy, needs, clock.now().wall_ns, synchronisation)
     if as_json:
         for step in found.steps:
             click.echo(json.dumps(step._asdict() | {"goes": True}))

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from esi_room.carm.passing.archived import Archives
-from esi_room.clock import NS, Clock, Synchronisation, synchronisation
+from esi_room.clock import NS, Clock, Synchronisation
 from esi_room.config import RoomConfig
 from esi_room.errors import RecordError
 from esi_room.events import Event, RecordRemoved, RecordShed
@@ -74,7 +74,7 @@ def today_in(zone: ZoneInfo, clock: Clock) -> date:
     return datetime.fromtimestamp(clock.now().wall_ns / NS, UTC).astimezone(zone).date()
 
 
-def look(root: Path, policy: Policy, waits: Waits, now_ns: int, synchronised: Synchronised = synchronisation) -> Plan:
+def look(root: Path, policy: Policy, waits: Waits, now_ns: int, synchronised: Synchronised) -> Plan:
     """What would go now. Nothing is touched."""
     return plan(Survey(root).take().there, policy, now_ns, waits, synchronised=bool(synchronised().synchronised))
 
@@ -91,8 +91,8 @@ class Retention:
         *,
         quiet: asyncio.Lock,
         tell: Callable[[str | None], None],
+        synchronised: Synchronised,
         disk: Disk | None = None,
-        synchronised: Synchronised = synchronisation,
     ) -> None:
         self._journal, self._clock, self._policy, self._needed = journal, clock, policy, waits
         self._quiet, self._tell, self._disk = quiet, tell, disk or Disk()

@@ -22,7 +22,7 @@ from esi_room.carm.identity import differences
 from esi_room.carm.keeper import SOURCE as CARM_SOURCE
 from esi_room.carm.worklist.orders import SOURCE as HOSPITAL_SOURCE
 from esi_room.carm.worklist.sources import FOLDER_SOURCE
-from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339
+from esi_room.clock import Clock, SystemClock, parse_rfc3339, rfc3339, synchronisation
 from esi_room.clockwatch import ClockWatch
 from esi_room.commands import (
     SAYINGS,
@@ -179,7 +179,15 @@ class Room:
             return None
         zone = ZoneInfo(journal.timezone)
         waits = needs_of(self._configuration, journal.root, lambda: today_in(zone, self._clock))
-        return Retention(journal, self._clock, policy, waits, quiet=amending.quiet, tell=publisher.set_unremoved)
+        return Retention(
+            journal,
+            self._clock,
+            policy,
+            waits,
+            quiet=amending.quiet,
+            tell=publisher.set_unremoved,
+            synchronised=synchronisation,
+        )
 
     async def _keep_standby_short(self, journal: Journal) -> None:
         while True:

@@ -151,6 +151,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_taken(write: Write) -> None
 
 CARM = GOOD + '[carm]\nae_title = "A"\n'
 TLS = '[carm.tls]\ncert_file = "room.toml"\nkey_file = "room.toml"\nca_file = "room.toml"\n'
+ARCHIVE = '[carm]\nae_title = "A"\n[[carm.destination]]\nid = "pacs"\nae_title = "P"\naddress = "a:104"\n'
 DISPLAY = GOOD + '[display]\nusers_file = "display.users"\n'
 WRONG = {
     "typo": (GOOD + 'usrname = "u"\n', 7, 'unknown key "usrname" in mqtt (did you mean "username"?); allowed: url,'),
@@ -300,6 +301,26 @@ WRONG = {
         12,
         "device.options",
     ),
+    "days": (GOOD + "[retention]\nkeep_days = 0\n", 8, "retention.keep_days = 0 is not allowed; allowed: whole days"),
+    "part of a day": (GOOD + "[retention]\nkeep_days = 0.5\n", 8, "retention.keep_days = 0.5 is no whole number"),
+    "a zero too few": (GOOD + "[retention]\nmax_bytes = 1000\n", 8, "at least 1073741824"),
+    "images longer than records": (
+        GOOD + "[retention]\nkeep_days = 10\nkeep_images_days = 11\n",
+        9,
+        "retention.keep_images_days = 11 is more than keep_days; allowed: at most 10",
+    ),
+    "an archive that is none": (
+        GOOD + ARCHIVE + '[retention]\nkeep_days = 10\nonly_archived = ["pcas"]\n',
+        15,
+        'retention.only_archived: "pcas" is no carm.destination.id (did you mean "pacs"?); allowed: "pacs"',
+    ),
+    "an archive without images": (
+        GOOD + ARCHIVE + 'images = false\nmpps = true\n[retention]\nonly_archived = ["pacs"]\n',
+        16,
+        '"pacs" is sent no images; allowed: one with images = true',
+    ),
+    "no archive at all": (GOOD + '[retention]\nonly_archived = ["pacs"]\n', 8, "allowed: none, there is no [[carm."),
+    "retention key": (GOOD + "[retention]\nkeep_day = 1\n", 8, '(did you mean "keep_days"?)'),
     "data is a file": (GOOD.replace('"data"', '"room.toml"'), 4, "names a file"),
     "no TOML": (GOOD.replace('"esi-1"', "esi-1"), 2, "text must stand in quotes"),
     "cut off": (GOOD + "[carm", 7, "this is not TOML: Expected ']'"),

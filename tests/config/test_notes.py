@@ -61,6 +61,28 @@ PACS = '[[carm.destination]]\nid = "pacs"\nae_title = "P"\naddress = "a:104"\nco
                 "15: most archives answer on a connection of their own",
             ],
         ),
+        (
+            '[mqtt]\nurl = "embedded"\n[retention]\nkeep_days = 10\n',
+            ["7: records are removed by it; what would go now: esi-room records "],
+        ),
+        (
+            '[mqtt]\nurl = "embedded"\n[carm]\nae_title = "A"\npeer = [{ ae_title = "P", address = "10.1.2.3" }]\n'
+            + PACS.replace("true", "false")
+            + '[retention]\nkeep_days = 10\nonly_archived = ["pacs"]\n',
+            ["15: records are removed by it", "17: pacs is not asked to commit to what it was sent"],
+        ),
+        (
+            '[mqtt]\nurl = "embedded"\n[carm]\nae_title = "A"\npeer = [{ ae_title = "P", address = "10.1.2.3" }]\n'
+            + PACS
+            + "[retention]\nkeep_images_days = 10\n",
+            ["15: no only_archived: images go whether", "15: records are removed by it"],
+        ),
+        (
+            '[mqtt]\nurl = "embedded"\n[carm]\nae_title = "A"\npeer = [{ ae_title = "P", address = "10.1.2.3" }]\n'
+            + PACS
+            + '[retention]\nonly_archived = ["pacs"]\n',
+            ["16: nothing is ever removed"],
+        ),
     ],
 )
 def test_what_a_room_opens(notes: Callable[[str], list[str]], text: str, expected: list[str]) -> None:
