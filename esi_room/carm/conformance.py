@@ -138,7 +138,8 @@ def _commitment() -> Iterator[str]:
         its digest compared before the room stands for it. The report comes on an association of its own, opened by
         the caller to the port configured for the peer, with role selection, again and again until it is taken.
         Failure reasons: 0110 (the file is not what it was), 0112 (not held), 0119 (held under another class), 0131
-        (transaction UID used before).""")
+        (transaction UID used before). What the room stands for it keeps for ever, unless `[retention]` of its
+        configuration says for how long, or which archive must stand for it before.""")
     yield _statuses(commitment)
 
 

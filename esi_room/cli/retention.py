@@ -29,7 +29,7 @@ def show(data: Path, path: Path, *, as_json: bool) -> int:
         return 0
     zone = ZoneInfo(str(configuration.room.timezone))
     needs = needs_of(configuration, data, lambda: today_in(zone, clock))
-    found = look(data, policy, needs, clock.now().wall_ns, synchronisation)
+    found = look(data, policy, needs, clock.now().wall_ns)
     if as_json:
         for step in found.steps:
             click.echo(json.dumps(step._asdict() | {"goes": True}))
@@ -37,6 +37,9 @@ def show(data: Path, path: Path, *, as_json: bool) -> int:
             click.echo(json.dumps(waiting._asdict() | {"goes": False}))
     else:
         _print(found)
+        if any(step.rule != "max_bytes" for step in found.steps) and not synchronisation().synchronised:
+            words = "What goes for its age stays while the clock of the machine is not synchronised; here it is not."
+            click.echo(words)
     return 0
 
 
@@ -59,8 +62,6 @@ def _print(found: Plan) -> None:
     if found.over_bytes:
         over = in_words(found.over_bytes)
         click.echo(f"{over} beyond max_bytes stay: the records wait, or were sealed less than a day ago.")
-    if found.distrusted:
-        click.echo("The clock of this machine is not synchronised: nothing goes for its age.")
 
 
 def _why(waiting: Waiting) -> str:

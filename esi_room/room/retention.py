@@ -74,9 +74,9 @@ def today_in(zone: ZoneInfo, clock: Clock) -> date:
     return datetime.fromtimestamp(clock.now().wall_ns / NS, UTC).astimezone(zone).date()
 
 
-def look(root: Path, policy: Policy, waits: Waits, now_ns: int, synchronised: Synchronised) -> Plan:
-    """What would go now. Nothing is touched."""
-    return plan(Survey(root).take().there, policy, now_ns, waits, synchronised=bool(synchronised().synchronised))
+def look(root: Path, policy: Policy, waits: Waits, now_ns: int) -> Plan:
+    """What would go now, by a clock that is believed. Nothing is touched."""
+    return plan(Survey(root).take().there, policy, now_ns, waits)
 
 
 class Retention:

@@ -82,7 +82,8 @@ def test_what_waits_is_shown_with_its_reason(data):
 def test_a_clock_that_nobody_sets_is_said(data, monkeypatch):
     monkeypatch.setattr(module, "synchronisation", lambda: Synchronisation(None, None))
     done = run("records", data, "--retention", "-c", data.parent / "room.toml")
-    assert "The clock of this machine is not synchronised: nothing goes for its age." in done.output
+    assert "1 record(s) and the images of 0 would go now: " in done.output
+    assert "stays while the clock of the machine is not synchronised; here it is not." in done.output
 
 
 def test_a_configuration_that_keeps_all_says_so(data):
