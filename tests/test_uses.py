@@ -299,6 +299,14 @@ def test_with_a_full_record_nothing_is_lost_and_nothing_comes_twice(root, clock,
     assert left(root) == []
 
 
+@pytest.mark.parametrize("text", ["\udcff", "\0\n\x1b[31m", "ä" * 5000, " ", "\U0001f9e0"])
+def test_whatever_a_command_line_says_is_taken_in(root, clock, text):
+    assert trail.note(root, "110101", "R", text, actor=text, reason=text, clock=clock) is None
+    looked(root, clock)
+    assert [entry["data"]["event"] for entry in used(root)] == ["110101"]
+    assert all(report.ok for report in verify_room(root))
+
+
 def test_where_there_is_no_room_the_tool_is_told(tmp_path, root):
     assert "does not lie in a room's data directory" in str(trail.note(tmp_path, "110101", "R", "verified"))
     alone = tmp_path / records(root)[0]

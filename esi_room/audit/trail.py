@@ -20,6 +20,7 @@ from esi_room.events.audit import (
     AUDIT_LOG_USED,
     EXPORT,
     MEANINGS,
+    MOST_NAME,
     MOST_WORDS,
     PROCEDURE_RECORD,
     Action,
@@ -63,11 +64,11 @@ def note(
         meaning=MEANINGS[event],
         action=action,
         outcome=outcome,
-        actor=(actor or spool.login())[:200],
-        user=spool.user()[:200],
-        what=what[:MOST_WORDS],
+        actor=_text(actor or spool.login(), MOST_NAME),
+        user=_text(spool.user(), MOST_NAME),
+        what=_text(what, MOST_WORDS),
         records=of,
-        reason=None if reason is None else reason[:MOST_WORDS],
+        reason=_text(reason, MOST_WORDS) if reason else None,
         erased=erased,
     )
     try:
@@ -75,6 +76,11 @@ def note(
     except OSError as error:
         return f"this use is not recorded in {root}: {error.strerror or error}"
     return None
+
+
+def _text(text: str, most: int) -> str:
+    """One line that prints: a command line may hold line ends, and octets that are no UTF-8."""
+    return "".join(each if each.isprintable() else "?" for each in text[:most])
 
 
 def place(at: Path) -> tuple[Path | None, tuple[str, ...]]:

@@ -93,6 +93,8 @@ def erase(record: str, *, path: Path, reason: str, actor: str | None, with_objec
 
     Exit status 1: it was refused, or could not be finished.
     """
+    if not reason.strip():
+        raise click.BadParameter("say why: it stands in the record", param_hint="--reason")
     at = found(record, path).resolve()
     root, _ = trail.place(at)
     if root is None:

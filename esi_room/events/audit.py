@@ -38,11 +38,12 @@ MEANINGS: dict[EventCode, str] = {
 """Code meanings of PS3.16 CID 400: those that this room has a use for."""
 
 # What a tool says of itself comes from outside the daemon: a bound, so that no entry grows for ever.
+MOST_NAME = 200  # characters
 MOST_WORDS = 2000  # characters
 MOST_RECORDS = 1000
 MOST_ERASED = 10_000  # files; a case has some hundreds. With more there are more entries
 
-_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+_Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
 _Words = Annotated[str, Meta(min_length=1, max_length=MOST_WORDS)]
 _Record = Annotated[str, Meta(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")]
 _Path = Annotated[str, Meta(max_length=160)]

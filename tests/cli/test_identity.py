@@ -156,6 +156,11 @@ def test_the_patient_is_not_named_as_the_reason(record, reason):
     assert (record / "private" / "identity.json").exists() and uses(record.parent.parent) == []
 
 
+def test_nothing_is_erased_without_a_reason(record):
+    assert call("erase", record).exit_code == 2 and call("erase", record, "--reason", " ").exit_code == 2
+    assert (record / "private" / "identity.json").exists()
+
+
 def test_what_an_embedded_broker_kept_goes_too(record):
     messages = record.parent.parent / "broker" / "jetstream" / "$G" / "streams"
     messages.mkdir(parents=True)
