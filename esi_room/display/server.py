@@ -12,8 +12,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,7 @@ from aiohttp.typedefs import Handler, Middleware
 from esi_room.clock import Clock, SystemClock
 from esi_room.display import records, site
 from esi_room.display.audit import Audit
+from esi_room.display.gate import Gate, listening
 from esi_room.display.guard import SESSION, Guard, address
 from esi_room.display.login import Login
 from esi_room.display.mqtt.proxy import Proxy
@@ -96,21 +98,33 @@ async def serving(settings: DisplaySettings, clock: Clock | None = None) -> Asyn
     )  # fmt: skip
     await runner.setup()
     try:
+        async with _listening(settings, runner, clock, context):
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            url = f"{'http' if context is None else 'https'}://{host}:{settings.port}/"
+            log.info("display_listens", url=url)
+            if settings.users is None:
+                log.warning("display_open", hint="nobody logs in: whoever uses this machine may see and say everything")
+            yield url
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listening(
+    settings: DisplaySettings, runner: web.AppRunner, clock: Clock | None, context: ssl.SSLContext | None
+) -> AsyncIterator[None]:
+    if runner.server is None:
+        raise RuntimeError("the runner is not set up")
+    async with AsyncExitStack() as open_:
         try:
-            await web.TCPSite(runner, settings.host, settings.port, ssl_context=context).start()
+            gate = Gate(runner.server, clock or SystemClock())
+            await open_.enter_async_context(listening(gate, settings.host, settings.port, context))
         except OSError as error:
             where = f"{settings.host}:{settings.port}"
             raise ConfigurationError(
                 [f"the pages cannot be served at {where} ({error.strerror}): give another address with --listen"]
             ) from error
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        url = f"{'http' if context is None else 'https'}://{host}:{settings.port}/"
-        log.info("display_listens", url=url)
-        if settings.users is None:
-            log.warning("display_open", hint="nobody logs in: whoever uses this machine may see and say everything")
-        yield url
-    finally:
-        await runner.cleanup()
+        yield
 
 
 async def run(settings: DisplaySettings, stop: asyncio.Event) -> None:

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 from display_rig import Browser, FakeRoom, Nats, a_room, write_users
+from structlog.testing import capture_logs
 
 from esi_room.clock import ManualClock
-from esi_room.display import audit, server
+from esi_room.display import audit, gate, server
 from esi_room.display.sessions import MAY
 from esi_room.display.settings import DisplaySettings, TlsFiles
 from esi_room.errors import ConfigurationError
@@ -313,6 +314,34 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return await reader.read(1000)
     except ConnectionError:
         return b""
+
+
+async def test_one_address_cannot_take_every_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calm_site: FakeRoom
+) -> None:
+    monkeypatch.setattr(gate, "PER_ADDRESS_MAX", 5)
+    host, port = calm_site.url.removeprefix("http://").rstrip("/").split(":")
+    with capture_logs() as logs:
+        lines = [await asyncio.open_connection(host, int(port)) for _ in range(12)]
+        ended = [reader for reader, _ in lines if await _ends(reader)]
+        elsewhere, writer = await asyncio.open_connection(host, int(port), local_addr=("127.0.0.2", 0))
+        writer.write(f"GET /login HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        assert (await elsewhere.readline()).split()[1] == b"200"
+    assert len(ended) >= 7
+    assert [line["event"] for line in logs] == ["display_too_many_connections"]
+    for _, each in [*lines, (elsewhere, writer)]:
+        each.close()
+        with contextlib.suppress(ConnectionError):
+            await each.wait_closed()
+
+
+async def _ends(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side closes it now."""
+    try:
+        async with asyncio.timeout(0.2):
+            return not await _read(reader)
+    except TimeoutError:
+        return False
 
 
 # --- closed by default ------------------------------------------------------------------------------------
