@@ -12,7 +12,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -30,7 +29,7 @@ log = structlog.get_logger()
 class Gate:
     """In front of one server."""
 
-    def __init__(self, server: web.Server[Any], clock: Clock) -> None:
+    def __init__(self, server: web.Server, clock: Clock) -> None:
         self._server, self._clock, self._said_s = server, clock, float("-inf")
 
     def __call__(self) -> asyncio.Protocol:
