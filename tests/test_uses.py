@@ -299,6 +299,25 @@ def test_with_a_full_record_nothing_is_lost_and_nothing_comes_twice(root, clock,
     assert left(root) == []
 
 
+TIMES = (
+    "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00+23:59",
+    "1969-12-31T23:59:59Z",
+    "2026-11-23T09:30:00",
+    "x",
+    "",
+)
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_use_of_no_time_is_refused(root, clock, time):
+    trail.note(root, "110101", "R", "verified", clock=clock)
+    (path,) = spool.folder(root).iterdir()
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"time": time}))
+    looked(root, clock)
+    assert [entry["data"]["event"] for entry in used(root)] == ["110113"]
+
+
 @pytest.mark.parametrize("text", ["\udcff", "\0\n\x1b[31m", "ä" * 5000, " ", "\U0001f9e0"])
 def test_whatever_a_command_line_says_is_taken_in(root, clock, text):
     assert trail.note(root, "110101", "R", text, actor=text, reason=text, clock=clock) is None

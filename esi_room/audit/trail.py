@@ -120,6 +120,8 @@ def uses(root: Path, of: str | None = None) -> list[Used]:
             continue  # the daemon says what it is
         found[use.said.id] = Used(rfc3339(use.wall_ns), use.said, None)
     for record in records(root):
+        if of is not None and record < of:
+            continue  # nobody speaks of what was not there
         for entry, said in payloads(root, record, AuditEvent):
             found[said.id] = Used(entry.time, said, entry)
     wanted = (each for each in found.values() if of is None or concerns(each, of))

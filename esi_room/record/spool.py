@@ -83,7 +83,7 @@ def read(path: Path) -> Use:
         moment = use.wall_ns
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ValueError(f"it is no use of the record as JSON: {str(error)[:200]}") from error
-    if use.v != _VERSION or moment < 0:
+    if use.v != _VERSION or moment < 0 or len(rfc3339(moment)) != len(rfc3339(0)):
         raise ValueError(f"it is of another format version than {_VERSION}, or of no time")
     if path.name != f"{use.said.id}{SUFFIX}":
         raise ValueError("its name is not its id")
