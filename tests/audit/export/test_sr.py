@@ -240,3 +240,14 @@ def test_a_played_case(record, tmp_path, peers):
     """With a pump's delivery, forms of every phase and the demo's devices."""
     shown = checked(export(record, tmp_path / "out"), peers)
     assert "Infusate end" in shown and "pulse_rate_bpm" in shown
+
+
+def test_two_objects_under_one_uid_are_one_piece_of_evidence(built, tmp_path, peers):
+    later = max((built.root / "records").iterdir()) / "journal.jsonl"
+    later.write_bytes(later.read_bytes().replace(b'"sop_instance_uid":"1.2.3.2"', b'"sop_instance_uid":"1.2.3.1"'))
+    path = export(built.directory, tmp_path / "out", "--even-if-broken")
+    checked(path, peers)
+    document = dcmread(path)
+    assert [value(each) for each in of(document, "Image Acquired")] == ["1.2.3.1", "1.2.3.1"]
+    (study,) = document.CurrentRequestedProcedureEvidenceSequence
+    assert len(study.ReferencedSeriesSequence[0].ReferencedSOPSequence) == 1

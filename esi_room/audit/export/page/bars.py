@@ -11,13 +11,14 @@ LETTER_PX = 6.4
 
 
 def bar(axis: Axis, begin_ns: int, end_ns: int, y: float, words: str, title: str, kind: str) -> Html:
-    """A stretch of time, with words in it where they fit, else behind it, and in its title in any case."""
+    """A stretch of time, with words in it where they fit, else where there is most room; whole in its title in any
+    case."""
     x, width = axis.span(begin_ns, end_ns)
-    inside = len(words) * LETTER_PX < width
     left_px, right_px = x - LEFT - 8, WIDTH - x - width - 8
+    inside = len(words) * LETTER_PX < width or width - 8 > max(left_px, right_px)
     at_end = not inside and len(words) * LETTER_PX > right_px and left_px > right_px
     place = {"x": x + 4} if inside else {"x": x - 4, "text_anchor": "end"} if at_end else {"x": x + width + 4}
-    words = words if inside else _cut(words, left_px if at_end else right_px)
+    words = _cut(words, width if inside else left_px if at_end else right_px)
     moments = f"{local(begin_ns, axis.zone):%H:%M:%S} to {local(end_ns, axis.zone):%H:%M:%S}"
     return element(
         "g",

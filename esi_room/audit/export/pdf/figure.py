@@ -22,6 +22,8 @@ from esi_room.audit.export.pdf.styles import style_of
 from esi_room.audit.export.pdf.typeface import BOLD, PLAIN, shown
 
 LEAST_PT = 260.0  # lower, the drawing goes to a page of its own
+_MOST_STRETCH = 1.35
+_MARK_PX = 5.0  # a mark, no stretch of time
 SVG = "{http://www.w3.org/2000/svg}"
 _BOLD_WEIGHT = 600
 _DATA = "data:image/jpeg;base64,"
@@ -35,28 +37,29 @@ class Figure(Flowable):  # type: ignore[misc]
         super().__init__()
         self._svg, self._targets = svg, targets
         self._width, self._height = map(float, svg.attrib["viewBox"].split()[2:])
-        self._scale = 1.0
+        self._scale = self._stretch = 1.0
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:
-        """All of it, in what is left of the page."""
+        """All of it, in what is left of the page; stretched along the axis of time where there is width left."""
         self._scale = min(width / self._width, max(height - 1, LEAST_PT) / self._height)
-        return self._width * self._scale, self._height * self._scale
+        self._stretch = min(_MOST_STRETCH, width / (self._width * self._scale))
+        return self._width * self._scale * self._stretch, self._height * self._scale
 
     def draw(self) -> None:
         canvas = self.canv
         canvas.saveState()
         canvas.scale(self._scale, self._scale)
-        pen = _Pen(canvas, self._height, self._targets)
+        pen = _Pen(canvas, self._height, self._stretch, self._targets)
         for child in self._svg:
             pen.draw(child, 0.0, 0.0)
         canvas.restoreState()
 
 
 class _Pen:
-    """SVG counts down from the top, PDF up from the bottom."""
+    """SVG counts down from the top, PDF up from the bottom. What is stretched are places, not letters and pictures."""
 
-    def __init__(self, canvas: Any, height: float, targets: Collection[str]) -> None:
-        self._canvas, self._height, self._targets = canvas, height, targets
+    def __init__(self, canvas: Any, height: float, stretch: float, targets: Collection[str]) -> None:
+        self._canvas, self._height, self._stretch, self._targets = canvas, height, stretch, targets
         self._box: list[tuple[float, float, float, float]] | None = None
 
     def draw(self, at: Element, dx: float, dy: float) -> None:
@@ -88,6 +91,9 @@ class _Pen:
         if self._box is not None:
             self._box.append((left, bottom, right, top))
 
+    def _x(self, x: float) -> float:
+        return x * self._stretch
+
     def _y(self, y: float) -> float:
         return self._height - y
 
@@ -104,20 +110,24 @@ class _Pen:
     def rect(self, at: Element, style: dict[str, str], dx: float, dy: float) -> None:
         x, y, width, height = (float(at.get(key, "0")) for key in ("x", "y", "width", "height"))
         stroke, fill = self._ink(style)
-        left, bottom = x + dx, self._y(y + dy + height)
+        keeps = width == height or width <= _MARK_PX
+        left, bottom = self._x(x + dx + width / 2) - width / 2, self._y(y + dy + height)
+        if not keeps:
+            left, width = self._x(x + dx), self._x(width)
         self._canvas.rect(left, bottom, width, height, stroke=stroke, fill=fill)
         self._marked(left, bottom, left + width, bottom + height)
 
     def line(self, at: Element, style: dict[str, str], dx: float, dy: float) -> None:
         x1, y1, x2, y2 = (float(at.get(key, "0")) for key in ("x1", "y1", "x2", "y2"))
         self._ink(style)
-        self._canvas.line(x1 + dx, self._y(y1 + dy), x2 + dx, self._y(y2 + dy))
-        self._marked(x1 + dx - 2, self._y(y2 + dy), x2 + dx + 2, self._y(y1 + dy))
+        left, right = self._x(x1 + dx), self._x(x2 + dx)
+        self._canvas.line(left, self._y(y1 + dy), right, self._y(y2 + dy))
+        self._marked(left - 2, self._y(y2 + dy), right + 2, self._y(y1 + dy))
 
     def circle(self, at: Element, style: dict[str, str], dx: float, dy: float) -> None:
         stroke, fill = self._ink(style)
         x, y, radius = (float(at.get(key, "0")) for key in ("cx", "cy", "r"))
-        self._canvas.circle(x + dx, self._y(y + dy), radius, stroke=stroke, fill=fill)
+        self._canvas.circle(self._x(x + dx), self._y(y + dy), radius, stroke=stroke, fill=fill)
 
     def path(self, at: Element, style: dict[str, str], dx: float, dy: float) -> None:
         """`polyline` and `polygon`."""
@@ -125,7 +135,7 @@ class _Pen:
         places = [tuple(map(float, each.split(","))) for each in at.get("points", "").split()]
         path = self._canvas.beginPath()
         for n, (x, y) in enumerate(places):
-            (path.lineTo if n else path.moveTo)(x + dx, self._y(y + dy))
+            (path.lineTo if n else path.moveTo)(self._x(x + dx), self._y(y + dy))
         closed = at.tag.endswith("polygon")
         if closed:
             path.close()
@@ -137,7 +147,7 @@ class _Pen:
         font = BOLD if float(style.get("font-weight", "400")) >= _BOLD_WEIGHT else PLAIN
         size = _px(style.get("font-size", "12px"))
         before = {"middle": 0.5, "end": 1.0}.get(style.get("text-anchor", ""), 0.0)
-        x = float(at.get("x", "0")) + dx - before * stringWidth(words, font, size)
+        x = self._x(float(at.get("x", "0")) + dx) - before * stringWidth(words, font, size)
         y = self._y(float(at.get("y", "0")) + dy)
         outlined, _ = self._ink(style)
         self._canvas.setFont(font, size)
@@ -149,7 +159,7 @@ class _Pen:
         x, y, width, height = (float(at.get(key, "0")) for key in ("x", "y", "width", "height"))
         jpeg = jpeg_of(at.get("href", ""))
         if jpeg is not None:
-            place = (x + dx, self._y(y + dy + height), width, height)
+            place = (self._x(x + dx + width / 2) - width / 2, self._y(y + dy + height), width, height)
             self._canvas.drawImage(ImageReader(io.BytesIO(jpeg)), *place, preserveAspectRatio=True)
 
 

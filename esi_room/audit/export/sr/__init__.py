@@ -131,9 +131,9 @@ def _state(made: Dataset, case: Case) -> None:
 
 
 def _evidence(made: Dataset, case: Case) -> None:
-    """By study and series (PS3.3 C.17.2.3)."""
+    """By study and series (PS3.3 C.17.2.3); once each, also where another object came under the same UID."""
     found: dict[str, dict[str, list[Dataset]]] = {}
-    for each in _referred(case):
+    for each in {each.sop_instance_uid: each for each in _referred(case)}.values():
         series = found.setdefault(each.study_uid or "", {}).setdefault(each.series_uid or "", [])
         series.append(i.reference(each.sop_class_uid, each.sop_instance_uid))
     if not found:
