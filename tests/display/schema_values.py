@@ -50,7 +50,8 @@ def _value(schema: Json, root: Json) -> Values:
         case "object" if "properties" in schema:
             return _object(schema, root)
         case _:
-            return st.dictionaries(st.text("abc", min_size=1), st.integers() | st.booleans(), max_size=2)
+            numbers = st.integers(-(2**53), 2**53)  # as far as a browser counts
+            return st.dictionaries(st.text("abc", min_size=1), numbers | st.booleans(), max_size=2)
 
 
 def _object(schema: Json, root: Json) -> Values:

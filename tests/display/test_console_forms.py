@@ -79,7 +79,7 @@ def tries(draw: st.DrawFn) -> list[tuple[str, Any]]:
 
 
 @given(tries())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_what_the_room_takes_the_form_can_say(blank: Page, tries: list[tuple[str, Any]]) -> None:
     told = [{"name": name, "schema": SCHEMAS[name], "value": value} for name, value in tries]
     for (name, value), read in zip(tries, await blank.evaluate(THROUGH_THE_FORM, told), strict=True):

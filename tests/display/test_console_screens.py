@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
-from console_rig import CASE, NEXT, PLAN, Case, confirm, fill, sheet
-from display_rig import now
+from console_rig import CASE, NEXT, PLAN, Case, confirm, fill, open_form, record_button, sheet
+from display_rig import FakeRoom, now
 from playwright.async_api import Page, expect
 
 
@@ -144,6 +145,41 @@ async def test_what_a_device_has_opened_the_staff_take_over(case: Case, page: Pa
     said = case.said("start")[0]
     assert said["procedure"] == "Caudal ESI"
     assert "identity" not in said and "plan" not in said  # nothing was filled in: nothing is said of it
+
+
+async def test_what_a_device_hints_at_the_staff_confirm(case: Case, page: Page) -> None:
+    await case.stand(phases=[{"phase": "guidance", "since": now(), "origin": "carm"}])
+    await expect(page.locator('[data-phase="guidance"]')).to_contain_text("said by carm: touch to confirm")
+    await page.locator('[data-phase="guidance"]').click()
+    await confirm(page)
+    assert case.said("phase")[0]["phase"] == "guidance"
+
+
+async def test_what_happened_earlier_is_said_by_the_rooms_clock(case: Case, page: Page) -> None:
+    form = await open_form(page, "complication")
+    await fill(form, {"kind": "vasovagal", "severity": "mild"})
+    await form.get_by_text("It happened earlier").click()
+    await form.get_by_role("button", name="5 min ago", exact=True).click()
+    await form.get_by_role("button", name="Review").click()
+    await confirm(page)
+    at = datetime.fromisoformat(case.said("complication")[0]["at"])
+    assert 290 < (datetime.now(UTC) - at).total_seconds() < 360
+
+
+async def test_who_acts_is_asked_for_before_anything_is_recorded(room: FakeRoom, page: Page) -> None:
+    case = Case(room, page)
+    await case.stand()
+    await page.goto(room.url + "console")
+    await expect(page.get_by_text("Who acts?")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Needle: placed").click()
+    await record_button(page).click()
+    assert case.said("needle") == []
+    await page.get_by_label("Another name").fill("Nurse B")
+    await page.get_by_role("button", name="I act").click()
+    await expect(sheet(page)).to_contain_text("by Nurse B")
+    await confirm(page)
+    assert case.said("needle")[0]["actor"] == "Nurse B"
 
 
 async def test_what_the_last_record_lacks_is_mended_by_an_amendment(case: Case, page: Page) -> None:

@@ -354,6 +354,7 @@ export const console = {
   add: (/** @type {string} */ what) => `Add: ${what}`,
   leave_out: (/** @type {string} */ what) => `Leave out: ${what}`,
   earlier: "It happened earlier",
+  ago: (/** @type {number} */ minutes) => `${minutes} min ago`,
   gauge: "G",
 
   problems: {

@@ -11,6 +11,7 @@ import { h } from "./dom.js";
 import { fieldsOf } from "./groups.js";
 import { blankGroup, draftOfGroup, readGroup } from "./values.js";
 import { fieldTitle, formTitle, wrong } from "./words.js";
+import { momentToLocal } from "./zone.js";
 
 /**
  * @typedef {object} Opening
@@ -63,6 +64,12 @@ export function formView(app, opening) {
   let made = fieldsOf(name, fields, before ?? fresh());
   const first = JSON.stringify(made.draft());
   const body = h("div", { class: "fields" }, ...made.elements);
+  body.addEventListener("ago", (event) => {
+    const now = app.room.clock.at();
+    const input = /** @type {HTMLInputElement} */ (event.target);
+    const then = now === null ? "" : new Date(now - /** @type {CustomEvent} */ (event).detail * 60_000).toISOString();
+    input.value = momentToLocal(then, app.zone).slice(0, 19); // whole seconds: nobody knows it better
+  });
   const told = h("div", { class: "told", role: "alert" });
   const another = h("p", { class: "note refused", role: "alert", hidden: true }, texts.form.another(record ?? ""));
 

@@ -29,12 +29,22 @@ export function fieldsOf(place, fields, drafts) {
   };
 }
 
+/** In minutes: how long ago it mostly was that somebody comes to say it. */
+const AGO = [1, 2, 5, 10, 15];
+
 /**
- * When it happened, if not now: out of the way until it is wanted.
+ * When it happened, if not now: out of the way until it is wanted. What "5 min ago" is by the room's clock, the form
+ * knows: it hears `ago`, an event of the input.
  * @param {HTMLElement} element
  * @param {any} draft
  */
 function earlier(element, draft) {
+  const input = /** @type {HTMLInputElement} */ (element.querySelector("input"));
+  const buttons = AGO.map((minutes) => {
+    const touch = () => input.dispatchEvent(new CustomEvent("ago", { bubbles: true, detail: minutes }));
+    return h("button", { type: "button", class: "mark", onclick: touch }, texts.ago(minutes));
+  });
+  element.append(h("div", { class: "scale" }, ...buttons));
   return h("details", { class: "earlier", open: Boolean(draft) }, h("summary", {}, texts.earlier), element);
 }
 
