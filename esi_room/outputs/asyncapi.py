@@ -30,6 +30,10 @@ LINE = "The journal line, octet for octet, its newline included: its SHA-256 is 
 THEN = "While `status` says `offline` this is what was known then, whatever it says of itself."
 
 
+REPLAYED = "As without `replay/{session}/`, of a record that an auditor says again with `esi-room replay`."
+SIGNED = ("state.checkpoint", "state.amendment")  # what was signed at the time is not signed again
+
+
 class _Channel(msgspec.Struct, frozen=True):
     """One row of the topic tree."""
 
@@ -39,6 +43,7 @@ class _Channel(msgspec.Struct, frozen=True):
     """As the daemon does it: `send` or `receive`."""
     retained: bool
     messages: tuple[str, ...]
+    description: str = ""
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -85,15 +90,26 @@ def _channels() -> list[_Channel]:
     for command in COMMANDS:
         name = f"command.{command}"
         rows.append(_Channel(name, f"command/{command}", "receive", False, (name,)))
+    shown = [
+        _Channel("status", "status", "send", True, ("status",)),
+        _Channel("image.last", "image/last", "send", True, ("image.last",)),
+    ]
     return [
         *rows,
+        *shown,
         _Channel("reply", "reply/{client}", "send", False, ("reply",)),
         _Channel("backfill", "reply/{client}/backfill", "send", False, events),
         _Channel("picture", "reply/{client}/image", "send", False, ("picture",)),
-        _Channel("status", "status", "send", True, ("status",)),
         _Channel("private.identity", "private/identity", "send", True, ("private.identity",)),
-        _Channel("image.last", "image/last", "send", True, ("image.last",)),
+        *(_replayed(row) for row in [*rows, *shown] if row.action == "send" and row.name not in SIGNED),
     ]
+
+
+def _replayed(row: _Channel) -> _Channel:
+    """The same, in a replay: `esi-room replay` sends it, and not the daemon."""
+    return msgspec.structs.replace(
+        row, name=f"replay.{row.name}", address=f"replay/{{session}}/{row.address}", description=REPLAYED
+    )
 
 
 def _messages() -> list[_Message]:
@@ -129,7 +145,12 @@ def _channel(row: _Channel) -> Json:
         parameters["device"] = {"description": "The device's id, [A-Za-z0-9_-]."}
     if "{client}" in row.address:
         parameters["client"] = {"description": "MQTT client id of whoever asked, [A-Za-z0-9_-]."}
-    return {
+    if "{session}" in row.address:
+        parameters["session"] = {
+            "description": "Of one replay, [A-Za-z0-9_-]; the record's id if nothing else was said."
+        }
+    said: Json = {"description": row.description} if row.description else {}
+    return said | {
         "address": f"esi/{{room}}/{row.address}",
         "parameters": parameters,
         "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in row.messages},

@@ -63,6 +63,17 @@ def test_every_reference_leads_somewhere() -> None:
         assert named == set(channel["parameters"])
 
 
+def test_a_replay_has_the_same_tree_but_for_what_was_signed_and_who_the_patient_is() -> None:
+    channels = asyncapi.document()["channels"]
+    replayed = {name.removeprefix("replay.") for name in channels if name.startswith("replay.")}
+    sent = {name for name in channels if name.partition(".")[0] in ("event", "state", "status", "image")}
+    assert replayed == sent - {"state.checkpoint", "state.amendment"}
+    for name in replayed:
+        other = channels[name]["address"].replace("esi/{room}/", "esi/{room}/replay/{session}/")
+        assert channels[f"replay.{name}"]["address"] == other
+        assert channels[f"replay.{name}"]["messages"] == channels[name]["messages"]
+
+
 def test_the_document_keeps_to_the_rules_of_asyncapi_3() -> None:
     """Those that a JSON Schema of the document cannot hold: what an operation names must be its channel's."""
     document = asyncapi.document()
