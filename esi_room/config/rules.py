@@ -113,7 +113,7 @@ def _display(raw: dict[str, Any]) -> Iterator[Mistake]:
     lacking = [key for key in ("cert_file", "users_file") if key not in display]
     if address is not None and not address.loopback and lacking:
         text = f"display.listen = {shown(address)} opens the pages to the network without {' and '.join(lacking)}"
-        yield Mistake(("display", "listen"), f"{text}; allowed: a loopback address, or both")
+        yield Mistake(("display", "listen"), f"{text}; allowed: a loopback address, or TLS and users")
     for key in ("cert_file", "users_file"):
         if "ca_file" in display and key not in display:
             yield Mistake(("display", "ca_file"), f"display.ca_file without {key}; both are needed")
