@@ -202,7 +202,7 @@ WRONG = {
     "open display": (
         GOOD + '[display]\nlisten = "0.0.0.0:80"\n',
         8,
-        "opens the pages to the network without cert_file and users_file; allowed: a loopback address, or TLS and users",
+        "opens the pages to the network without cert_file and users_file; allowed: a loopback",
     ),
     "open display with users": (
         DISPLAY + 'broker.logins_file = "room.toml"\nlisten = "0.0.0.0:80"\n',
