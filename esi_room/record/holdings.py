@@ -76,7 +76,8 @@ class Survey:
         said = {record: self._said(record) for record in ids}
         left = {record: left for record in ids if (left := removal(self._root, record)) is not None}
         told = {each.said.record: each for one in said.values() for each in one.removed}
-        removed = left | told
+        # A file alone is believed where the journal that said so went in its turn: anybody can put one there.
+        removed = {record: each for record, each in left.items() if each.entry.record in left} | told
         gone: dict[str, dict[str, str]] = {}
         for one in said.values():
             for name, what in _gone(one):

@@ -116,7 +116,7 @@ def to_remove(root: Path, step: Step, holding: Holding, report: Report, before: 
 def mark(root: Path, disk: Disk, removal: Removal, gently: Gently | None = None) -> None:
     """`removed.jsonl`: from here on nobody adds anything to the record."""
     path = directory(root, removal.said.record) / REMOVED
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != removal.octets:
         disk.write_file(path, removal.octets)
 
 

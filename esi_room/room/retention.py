@@ -61,6 +61,9 @@ def needs_of(configuration: RoomConfig, root: Path, today: Callable[[], date]) -
         why = archives.why_waits(record)
         if why is not None or what == "images":
             return why
+        why = archives.speaks_of_older(record)
+        if why is not None:
+            return why
         if unpublished(root / CURSOR, record):
             return "not all of its lines were published: the broker was away"
         procedure = recovery.kind(root, record) == "procedure"

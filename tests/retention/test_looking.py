@@ -159,6 +159,22 @@ async def test_amended_records_and_those_of_late_images_wait_for_each_other(tmp_
         assert problems(tmp_path) == []
 
 
+async def test_a_line_that_somebody_laid_into_a_record_removes_nothing(built):
+    """The daemon goes by its journals; verify says what that file is."""
+    ids = records(built.root)
+    await Kept(built, Policy(keep_days=3)).look()
+    line = (built.root / "records" / ids[0] / "removed.jsonl").read_bytes().replace(ids[0].encode(), ids[5].encode())
+    path = built.root / "records" / ids[5] / "removed.jsonl"
+    path.write_bytes(line)
+    before = files(built.root, ids[5])
+    kept = Kept(built, Policy(keep_days=30))
+    await kept.look()
+    assert files(built.root, ids[5]) == before
+    assert any("forged: there is no such line in " in each for each in problems(built.root))
+    path.unlink()
+    assert problems(built.root) == []
+
+
 # --- crashes, full disks --------------------------------------------------------------------------------------
 
 

@@ -133,6 +133,22 @@ async def test_an_archive_that_is_asked_to_commit_has_what_it_committed_itself_t
     assert needs(commitment=True)(case, "images") is None
 
 
+async def test_an_archives_word_is_kept_as_long_as_what_it_speaks_of(built, needs):
+    case = records(built.root)[1]
+    uids = [image.sop_instance_uid for _, image in images(built, case)]
+    await built.say(said("reported", uids), "pacs")
+    standby = built.journal.record
+    await built.seal("procedure", 3)
+    waits = needs()
+    assert waits(standby, "record") == f"an archive's word for images of {case}, which is still there, stands in it"
+    way(built, "pacs", END)
+    way(built, "copy", END)
+    await Kept(built, Policy(keep_days=1), needs(commitment=True)).look()
+    assert not (built.root / "records" / case / "journal.jsonl").exists()
+    assert waits(standby, "record") is None
+    assert problems(built.root) == []
+
+
 async def test_an_image_that_came_again_was_passed_on_with_the_first(built, needs):
     case = records(built.root)[1]
     seq, image = images(built, case)[0]

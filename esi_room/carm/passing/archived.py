@@ -24,6 +24,7 @@ from esi_room.carm.passing.waybill import Waybill
 from esi_room.carm.settings import Destination
 from esi_room.events import CarmCommitment, CarmForward, CarmImage, CarmMpps, Entry
 from esi_room.record.reader import records
+from esi_room.record.removed import there
 from esi_room.record.scan import payloads
 
 NEVER = "not committed"  # `carm.forward`: it was asked again and again
@@ -56,6 +57,16 @@ class Archives:
         said = self._said()
         problems = (self._problem(each, objects, said) for each in self._destinations)
         return next(filter(None, problems), None) or _pledged(objects, said)
+
+    def speaks_of_older(self, record: str) -> str | None:
+        """An archive's word, which retention goes by, for images of an older record that is still there."""
+        said = _read(self._root, record)
+        promised = {uid for uids in said.committed.values() for uid in uids}
+        for older in there(self._root) if promised else ():
+            images = payloads(self._root, older, CarmImage) if older < record else ()
+            if any(image.sop_instance_uid in promised for _, image in images):
+                return f"an archive's word for images of {older}, which is still there, stands in it"
+        return None
 
     def _problem(self, destination: Destination, objects: list[_Object], said: list[_Said]) -> str | None:
         way, name = self._waybill(destination.id), destination.id
