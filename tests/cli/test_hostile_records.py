@@ -354,3 +354,15 @@ def test_any_octets_in_any_file(room, tmp_path, name, octets, behind):
         called("replay", case_of(room), "--derive", "--even-if-broken")
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "export"])
+def test_an_interrupt_ends_it_in_order(room, tmp_path, monkeypatch, command):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("esi_room.record.verify.linked", interrupted)
+    more = {"verify": (), "replay": ("--mqtt", "mqtt://127.0.0.1:9"), "export": ("--format", "csv", "--to", tmp_path)}
+    result = called(command, case_of(room), *more[command])
+    assert (result.exit_code, "Aborted!" in result.output) == (1, True)
+    assert not list(tmp_path.iterdir())
