@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from esi_room.display.records.worker import Made, Verified
+from esi_room.display.records.told import Made, Verified
 
 MOST_PAGE_BYTES = 128 << 20  # a day's record has 20 MiB
 MAKE_S = 300.0  # a record of eight hours takes some 10 s
@@ -42,8 +42,9 @@ async def _process(*arguments: str) -> AsyncGenerator[asyncio.StreamReader]:
     try:
         yield process.stdout
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if not process.stdout.at_eof():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await process.wait()
 
 

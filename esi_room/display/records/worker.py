@@ -17,11 +17,11 @@ import sys
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from esi_room.audit.export import page
 from esi_room.audit.export.case import Case, load
 from esi_room.audit.export.page.pictures import allowed
+from esi_room.display.records.told import Made, Verified
 from esi_room.events import CarmImage
 from esi_room.record import held
 from esi_room.record.reader import directory
@@ -29,24 +29,6 @@ from esi_room.record.verify import Report
 from esi_room.record.verify_room import verify_room
 
 _NICE = {"page": 5, "verify": 19}
-
-
-class Verified(Struct, frozen=True):
-    """Of a record: whether it holds, and the first thing that is wrong."""
-
-    record: str
-    ok: bool
-    problem: str | None
-
-
-class Made(Struct, frozen=True):
-    """What belongs to a page: `css`; `broken`: why the record does not verify; `pictures`: by SHA-256, where the object
-    is and how large it may be shown. `error`: there is no page, and why."""
-
-    css: str = ""
-    broken: str | None = None
-    pictures: dict[str, tuple[str, int]] = {}
-    error: str | None = None
 
 
 def main() -> None:
