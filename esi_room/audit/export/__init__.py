@@ -37,7 +37,7 @@ class Format(NamedTuple):
 
 FORMATS: dict[str, Format] = {
     "csv": Format("tidy", "two tables: one row a reading, one row an event or form"),
-    "parquet": Format("parquet", "the same two tables, typed, for pandas and other column stores"),
+    "parquet": Format("parquet", "the same two tables, typed, for pandas, Arrow and the like"),
     "dicom-sr": Format("sr", "one DICOM structured report: Procedure Log, TID 3001"),
     "fhir": Format("fhir", "one HL7 FHIR R4 Bundle, JSON"),
     "html": Format("page", "one page to look at and to print; opens offline", 3),

@@ -21,11 +21,11 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ProcedureLogStorage
 
-from esi_room.audit.export.case import Case, Said
+from esi_room.audit.export.case import Case
 from esi_room.audit.export.files import named, written
 from esi_room.audit.export.sr import codes as c
 from esi_room.audit.export.sr import items as i
-from esi_room.audit.export.sr.entry import ROOM, logged, observing_device
+from esi_room.audit.export.sr.entry import ROOM, observing_device
 from esi_room.audit.export.sr.log import entries, usable
 from esi_room.clock import parse_rfc3339
 from esi_room.events import CarmImage, DeviceState
@@ -159,7 +159,8 @@ def _content(made: Dataset, case: Case) -> None:
     template = Dataset()
     template.MappingResource, template.TemplateIdentifier = "DCMR", "3001"
     made.ContentTemplateSequence = [template]
-    made.ContentSequence = [*_context(case), *_warning(case), *entries(case)]
+    log = entries(case)
+    made.ContentSequence = [*_context(case), *_warning(case, log), *log]
 
 
 def _context(case: Case) -> list[Dataset]:
@@ -182,16 +183,13 @@ def _devices(case: Case) -> list[str]:
     return list(told.values())
 
 
-def _warning(case: Case) -> list[Dataset]:
-    """Stands before everything else."""
+def _warning(case: Case, log: list[Dataset]) -> list[Dataset]:
+    """Stands before everything else, at the moment of the first entry."""
     if case.broken is None:
         return []
-    first = min((_moment(said) for said in case.events), default=parse_rfc3339(case.began))
-    return [logged(first, i.text(i.CONTAINS, c.TECH_NOTE, _verdict(case))).item]
-
-
-def _moment(said: Said) -> int:
-    return parse_rfc3339(said.entry.time)
+    warning = i.text(i.CONTAINS, c.TECH_NOTE, _verdict(case))
+    warning.ObservationDateTime = log[0].ObservationDateTime if log else i.dt(parse_rfc3339(case.began))
+    return [warning]
 
 
 def _verdict(case: Case) -> str:
