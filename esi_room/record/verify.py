@@ -101,6 +101,7 @@ class Report:
     checkpoints: int = 0
     signed_lines: int = 0
     head: str = ZEROS
+    received: tuple[str, str] = ("", "")  # of the first and the last line, by the room's clock
     erased: int = 0
     removed: str | None = None  # in words, when and why the room removed it
     problems: list[Problem] = field(default_factory=list)
@@ -245,6 +246,7 @@ def _verify_journal(
             if number - 1 in claims.wanted:
                 claims.heads[number - 1] = head
     report.notes += clocks.notes()
+    report.received = clocks.first, clocks.last
     if report.lines == 0:
         report.problems.append(Problem(path, None, "the journal is empty"))
     elif report.sealed and claims.wire is None:

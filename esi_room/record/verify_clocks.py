@@ -33,7 +33,7 @@ class Clocks:
     """Of the lines of a journal, each in turn."""
 
     def __init__(self) -> None:
-        self._received, self._mono_ns, self._latest_ns = "", 0, 0
+        self.first, self._received, self._mono_ns, self._latest_ns = "", "", 0, 0
         self._unsaid: list[_SetBack] = []
         self._said_ns = -(1 << 63)
         self._notes: list[str] = []
@@ -54,8 +54,14 @@ class Clocks:
             self._said_ns = mono_ns
         if received < self._received:
             self._set_back(number, received, mono_ns, restarted=entry["type"] == "record.recovered")
+        self.first = self.first or received
         self._received, self._mono_ns, self._latest_ns = received, mono_ns, max(mono_ns, self._latest_ns)
         return self._first_unsaid(path) if self._unsaid else None
+
+    @property
+    def last(self) -> str:
+        """`received` of the last line; `first`: of the first."""
+        return self._received
 
     def notes(self) -> list[str]:
         """Of what is no problem."""
@@ -79,6 +85,14 @@ class Clocks:
             what = "the room's clock ran backwards, and no clock.step says so"
             return Problem(path, back.number, what, f"received at {back.before} or later", back.after)
         return None
+
+
+def between(before: str, after: str) -> list[str]:
+    """A note where the clock was set back between the end of a record and the beginning of the next: the machine may
+    have been off."""
+    if not before or not after or after >= before or _seconds(before, after) < STEP_S:
+        return []
+    return [f"the room's clock ran backwards between the record before and this one, from {before} to {after}"]
 
 
 def _note(back: _SetBack, why: str) -> str:

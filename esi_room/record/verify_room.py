@@ -29,6 +29,7 @@ from typing import Any
 from esi_room.record.verify import JOURNAL, Elsewhere, Report, verify_record
 from esi_room.record.verify_amendments import Announced
 from esi_room.record.verify_checkpoints import CHECKPOINTS, Checkpoint, Signing, read_keys
+from esi_room.record.verify_clocks import between
 from esi_room.record.verify_lines import (
     HASH,
     JOURNAL_KEYS,
@@ -60,7 +61,7 @@ def verify_room(
     """Every record of a data directory, oldest first, and the chain across them. `being_written`: a daemon works
     there now, so an unfinished last line of the newest record is no fault. `witnessed`: checkpoints of this room that
     somebody else kept."""
-    head = ZEROS
+    head, last = ZEROS, ""
     ids = record_ids(data)
     elsewhere = _elsewhere(data, ids, whole=True)
     keys, last_signed = read_keys(data), _last_signed(data, ids)
@@ -78,7 +79,8 @@ def verify_room(
             being_written=newest and being_written,
             progress=progress,
         )
-        head = report.head
+        report.notes += between(last, report.received[0])
+        head, last = report.head, report.received[1]
         yield report
     for record, checkpoints in sorted(seen.items()):
         first = checkpoints[0]

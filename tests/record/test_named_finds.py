@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from esi_room.clock import ManualClock
+from esi_room.events import ClinicalNote, ClockStep, Event, Payload
 from esi_room.record.checkpoints import Checkpoints
 from esi_room.record.disk import Disk
+from esi_room.record.journal import Identity, Journal
 from esi_room.record.keys import Keys
 from esi_room.record.verify_checkpoints import parse
 from esi_room.record.verify_lines import Problem
@@ -210,3 +214,53 @@ def test_all_rewritten_by_somebody_with_the_rooms_key_is_named_from_what_a_witne
         first.sha256,
         hashlib.sha256(path.read_bytes().splitlines(keepends=True)[first.seq]).hexdigest(),
     )
+
+
+def _journal(room: Path, clock: ManualClock, *said: Payload | float) -> list[str]:
+    """What verify notes of a record in which these were said; a number sets the wall clock by so many seconds."""
+
+    async def play() -> None:
+        async with Journal.open(room, clock, Identity(room="esi-1")) as journal:
+            for each in said:
+                clock.advance(1)
+                if isinstance(each, float):
+                    clock.step(each)
+                else:
+                    await journal.commit(Event(source="room", data=each, received=clock.now()))
+
+    asyncio.run(play())
+    reports = list(verify_room(room))
+    assert all(report.ok for report in reports)
+    return [note for report in reports for note in report.notes]
+
+
+NOTE = ClinicalNote(text="x", actor="a")
+
+
+def test_a_clock_that_was_set_back_and_the_record_says_so_is_a_note(tmp_path):
+    (note,) = _journal(tmp_path, ManualClock(), NOTE, -60.0, NOTE, ClockStep(step_s=-60.0), NOTE)
+    assert note.startswith("line 3: the room's clock ran backwards, from 2023-11-14T22:13:21.000000Z to 2023-")
+    assert note.endswith("(a clock.step says so)")
+
+
+@pytest.mark.parametrize("step_s", [60.0, -0.2])
+def test_a_clock_that_was_set_forward_or_slewed_is_none(tmp_path, step_s):
+    assert _journal(tmp_path, ManualClock(), NOTE, step_s, NOTE) == []
+
+
+def test_a_clock_that_was_set_back_while_the_daemon_was_away_is_a_note(tmp_path):
+    clock = ManualClock()
+    assert _journal(tmp_path, clock, NOTE) == []
+    clock.step(-3600.0)
+    clock.mono_ns = 0  # the machine was started again
+    (note,) = _journal(tmp_path, clock, NOTE)
+    assert "line 3: the room's clock ran backwards, from " in note
+    assert note.endswith("(while the daemon was away)")
+
+
+def test_a_monotonic_clock_that_ran_backwards_is_named(room):
+    path = newest(room)
+    _edit(path, lambda ls: _chained([*ls[:4], *(_with(each, mono_ns=-4_000_000_000_000) for each in ls[4:])]))
+    problem = room.problems()[0]
+    assert (problem.file, problem.line, problem.found) == (path, 5, "-4000000000000")
+    assert "the room's monotonic clock ran backwards" in problem.what
