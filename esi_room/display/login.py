@@ -19,7 +19,7 @@ from aiohttp import web
 from esi_room.display.audit import Audit
 from esi_room.display.guard import CSRF_FIELD, SESSION, Guard, address
 from esi_room.display.site import STATIC
-from esi_room.display.throttle import Throttle
+from esi_room.display.throttle import Throttle, neighbourhood
 from esi_room.display.users import User, Users
 
 CHECKS_AT_ONCE = 2  # of 32 MiB and 0.1 s each
@@ -73,7 +73,7 @@ class Login:
         if not cookie or not hmac.compare_digest(said.get(CSRF_FIELD, "").encode(), token.encode()):
             return _again("old")
         name, where = said.get("name", "").strip(), address(request)
-        keys = f"name {name[:100]}", f"address {where}"
+        keys = f"name {name[:100]}", f"address {neighbourhood(where)}"
         if self._throttle.wait_s(*keys):
             return _again("wait", said.get("next"))
         user = await self._checked(name, said.get("password", ""), keys)

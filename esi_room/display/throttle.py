@@ -4,11 +4,13 @@ Rules:
 - Failures are counted by address and by name, also of names that do not exist. After a few each further one doubles the
   wait, up to a minute: slow for whoever guesses, and nobody can lock a console out for a day.
 - A try counts as failed from its beginning, so that a hundred at once are no way around.
+- An IPv6 address counts with its whole /64: one machine has all of that to itself.
 - The names that are counted are bounded: a flood of made-up ones pushes out the oldest, not the memory.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 
 from esi_room.clock import NS, Clock
@@ -17,6 +19,17 @@ FREE = 5  # failures without a wait: people mistype
 LONGEST_S = 60.0
 FORGET_S = 900.0  # after the last failure
 MAX_KEYS = 10_000
+
+
+def neighbourhood(address: str) -> str:
+    """What an address is counted as."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is None:
+        return str(ipaddress.ip_network((known, 64), strict=False))
+    return address
 
 
 class Throttle:

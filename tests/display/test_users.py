@@ -207,6 +207,15 @@ def test_a_login_that_succeeds_does_not_wash_its_address_clean() -> None:
     assert guard.wait_s("name 6", "address a") > 0
 
 
+def test_a_machine_counts_once_however_many_addresses_it_has() -> None:
+    assert throttle.neighbourhood("10.1.2.3") != throttle.neighbourhood("10.1.2.4")
+    assert throttle.neighbourhood("2001:db8::1") == throttle.neighbourhood("2001:db8::ffff:1")
+    assert throttle.neighbourhood("2001:db8::1") != throttle.neighbourhood("2001:db8:0:1::1")
+    assert throttle.neighbourhood("fe80::1%eth0") == "fe80::/64"
+    assert throttle.neighbourhood("::ffff:10.1.2.3") == "::ffff:10.1.2.3"
+    assert throttle.neighbourhood("nowhere") == "nowhere"
+
+
 def test_made_up_names_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "MAX_KEYS", 100)
     guard = Throttle(ManualClock())
