@@ -12,6 +12,8 @@ Rules:
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -282,11 +284,23 @@ def _late(directory: Path) -> tuple[list[bytes], list[str]]:
     for record in record_ids(directory.parent.parent):
         path = directory.parent / record / JOURNAL
         own = f'{{"v":1,"record":"{record}",'.encode()
-        marked = [each for each in _lines(path) if mark in each] if record > directory.name else []
+        there = record > directory.name and _holds(path, mark)
+        marked = [each for each in _lines(path) if mark in each] if there else []
         if marked:
             problems += [f"{record}: {what}" for what in _problems(held.report(path.parent), path.parent)]
             found += [octets for octets in marked if octets.startswith(own)]
     return found, problems
+
+
+def _holds(path: Path, mark: bytes) -> bool:
+    """Whether it is anywhere in the file: then alone are its lines looked at. A room has a thousand records."""
+    if not is_regular(path):
+        return False
+    with opened(path) as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
+            return octets.find(mark) >= 0
 
 
 def _zone(opened: RecordOpened | None) -> ZoneInfo:

@@ -31,6 +31,7 @@ from esi_room.display.records.shelf import Page, Shelf
 from esi_room.display.records.work import CannotShow
 from esi_room.record.entry import RECORD_ID
 
+THREAD_BYTES = 64 << 10  # a larger page is compressed in a thread: eight hours have 2 MiB
 GONE_S = 0.5  # how often it is looked whether somebody still waits
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -81,7 +82,9 @@ class Records:
         except CannotShow as why:
             return web.Response(status=500, text=listing.refusal(str(why)), content_type="text/html")
         await self._opened(request, record)
-        response = web.Response(body=page.html, content_type="text/html", charset="utf-8")
+        response = web.Response(
+            body=page.html, content_type="text/html", charset="utf-8", zlib_executor_size=THREAD_BYTES
+        )
         response.enable_compression()
         return response
 
