@@ -30,8 +30,8 @@ from esi_room.record.verify_checkpoints import CHECKPOINTS, Signing, parse, read
 from esi_room.record.verify_retention import REMOVED
 
 PRIVATE = "private"
-STEP_BYTES = 256 << 10  # so much is read or removed at one go ...
-PAUSE_S = 0.005  # ... and then so long nothing: some 50 MB/s, and the event loop always gets its turn
+STEP_BYTES = 64 << 10  # so much is read at one go, which keeps the event loop waiting for a millisecond ...
+PAUSE_S = 0.01  # ... and then so long nothing: a journal of 64 MiB takes 10 s
 
 
 class Stopped(Exception):

@@ -17,7 +17,7 @@ import msgspec
 from esi_room.events import Entry, Payload
 from esi_room.record.reader import journal_path, records
 
-WINDOW_BYTES = 1 << 20  # searched at one go, a millisecond: no other thread runs meanwhile
+WINDOW_BYTES = 256 << 10  # searched at one go, less than a millisecond: no other thread runs meanwhile
 MARK_BYTES = 64  # more than the octets of any type: one that lies across two windows is found in the second
 
 Listener = Callable[[Entry, Any], None]

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from esi_room.clock import ManualClock
+from esi_room.record import removing
 
 
 def _load_rig() -> ModuleType:
@@ -24,6 +25,12 @@ def _load_rig() -> ModuleType:
 
 
 rig = _load_rig()
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's vitals wait here."""
+    monkeypatch.setattr(removing, "PAUSE_S", 0.0)
 
 
 @pytest.fixture

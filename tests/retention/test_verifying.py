@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from retention_rig import DAY_S, START_NS, Kept, cases, problems, room
 
 from esi_room.clock import ManualClock
-from esi_room.record import removing
 from esi_room.record.held import report
 from esi_room.record.reader import journal_path, records
 from esi_room.record.removed import there
@@ -189,12 +188,8 @@ step = st.one_of(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(step, min_size=3, max_size=14))
 def test_after_any_runs_over_any_records_verify_holds_and_the_open_record_only_grows(steps):
-    removing.PAUSE_S, pause_s = 0.0, removing.PAUSE_S
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_live(Path(folder), steps))
-    finally:
-        removing.PAUSE_S = pause_s
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_live(Path(folder), steps))
 
 
 async def _live(root: Path, steps: list[tuple[str, object]]) -> None:
