@@ -74,6 +74,26 @@ async def test_nothing_is_called_recorded_before_the_room_said_so(case: Case, pa
     await expect(page.locator("#answers")).not_to_contain_text("Not answered yet")
 
 
+async def test_a_form_that_waits_for_its_answer_is_out_of_the_way_and_closes_no_other(case: Case, page: Page) -> None:
+    """Left open it would be recorded twice; and whoever fills in the next one is not disturbed by the answer."""
+    case.replies = False
+    form = await open_form(page, "loss_of_resistance")
+    await fill(form, {"obtained": True, "medium": "saline"})
+    await form.get_by_role("button", name="Review").click()
+    await record_button(page).click()
+    await until(lambda: case.said("loss_of_resistance"), "the command")
+    await page.keyboard.press("Escape")
+    await expect(form).to_be_hidden()
+    await expect(page.locator("#answers")).to_contain_text("Not answered yet: Loss of resistance")
+    await open_form(page, "approach")
+    case.replies = True
+    await expect(page.locator("#answers")).to_contain_text("Recorded: Loss of resistance", timeout=8000)
+    await expect(page.get_by_role("heading", name="Approach taken")).to_be_visible()
+    await page.keyboard.press("Escape")
+    form = await open_form(page, "loss_of_resistance")
+    await expect(form).not_to_contain_text("What you typed before")
+
+
 async def test_a_double_touch_sends_once_and_a_double_touch_on_a_preset_sends_nothing(case: Case, page: Page) -> None:
     await page.get_by_role("button", name="Needle: placed").dblclick()
     await expect(record_button(page)).to_be_visible()

@@ -44,7 +44,8 @@ export function correctView(app, seq) {
       record,
       title: texts.correct.title(formTitle(said.form), seq),
       lines: [...lines, { title: texts.correct.reason, text: why.value }],
-      done: () => app.home(),
+      done: (here) => here && app.home(),
+      aside: () => app.home(),
     });
   };
   const change = () => {

@@ -25,7 +25,7 @@ const NOBODY_CAN = new Set(["evaluation.plan", "evaluation.identity"]); // said 
 export function startView(app) {
   const orders = ordersOf(app);
   const chosen = app.room.state("state/carm")?.payload?.order;
-  const touch = (/** @type {string} */ order) => app.sheet.ask({ name: "start", fields: { order }, record: app.case.record, done: () => app.home() });
+  const touch = (/** @type {string} */ order) => app.sheet.ask({ name: "start", fields: { order }, record: app.case.record, done: (here) => here && app.home(), aside: () => app.home() });
   const button = (/** @type {string} */ order, /** @type {string} */ label, /** @type {string} */ more) =>
     h("button", { type: "button", class: "tile order", "data-order": order, onclick: () => touch(order) }, h("b", {}, label), h("span", { class: "soft" }, more));
   const offered = [

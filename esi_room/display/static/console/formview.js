@@ -84,10 +84,10 @@ export function formView(app, opening) {
       ? { name: "amend", fields: { record: amends, form: name, fields: said, ...(at ? { at } : {}) } }
       : { name, fields: { ...value, ...fixed } };
     const lines = amends ? { title, lines: app.linesOf(name, value) } : {};
-    app.sheet.ask({ ...wish, ...lines, record, change: () => made.focus(), done: () => {
+    app.sheet.ask({ ...wish, ...lines, record, change: () => made.focus(), aside: () => app.home(), done: (here) => {
       app.kept.drop(key);
       done = true;
-      app.home();
+      if (here) app.home();
     } });
   };
   let done = false;

@@ -37,9 +37,10 @@ export class Pending {
     }, PATIENCE_MS);
   }
 
-  /** The confirmation is closed: from now on it waits among the answers. */
+  /** The confirmation is closed: from now on it waits among the answers; false where it waits no more. */
   aside() {
-    if (!this.#over && !this.#away) this.#away = this.answers.waiting(this.what, this.giveUp);
+    if (!this.#over) this.#away ??= this.answers.waiting(this.what, this.giveUp);
+    return !this.#over;
   }
 
   /** It is answered, or given up. */

@@ -28,7 +28,8 @@ const ENTRY_MS = 1000;
  * @property {string[]} [ask]                 fields to look over here: `volume_ml`, `component.volume_ml`
  * @property {{title: string, text: string}[]} [lines]  in place of the form's own
  * @property {() => void} [change]            open the form
- * @property {() => void} [done]              it is recorded
+ * @property {(here: boolean) => void} [done] it is recorded; `here`: the confirmation was still open
+ * @property {() => void} [aside]             it waits for its answer, and something else goes on
  */
 
 export class Sheet {
@@ -257,7 +258,7 @@ export class Sheet {
       return this.#draw("refused", problems);
     }
     if (here) this.#close();
-    wish.done?.();
+    wish.done?.(here);
     this.app.answers.recorded(what, reply.seq ?? 0, await this.#timeOf(reply.seq));
   }
 
@@ -286,7 +287,7 @@ export class Sheet {
   }
 
   #closed() {
-    this.#pending?.aside();
+    if (this.#pending?.aside()) this.#wish?.aside?.();
     this.#pending = null;
     this.#wish = null;
     this.#asked = [];

@@ -65,7 +65,7 @@ export function timeOutView(app) {
     const fields = Object.fromEntries(read.filter(({ value }) => value !== undefined).map(({ field, value }) => [field.name, value]));
     fields.identity = agreed.get("identity") === "agreed";
     fields.procedure = agreed.get("procedure") === "agreed";
-    app.sheet.ask({ name: "time_out", fields, record, done: () => app.home() });
+    app.sheet.ask({ name: "time_out", fields, record, done: (here) => here && app.home(), aside: () => app.home() });
   };
 
   const element = h("div", { class: "form time-out", role: "group", "aria-labelledby": "view-title" },
