@@ -64,12 +64,15 @@ def _verified(path: Path, witnessed: tuple[Checkpoint, ...], *, as_json: bool) -
     """Each report, printed as it comes."""
     reports = []
     with Bar("verifying", _size(path), console=Console()) as bar:
-        for report in _reports(path, witnessed, bar.on):
-            reports.append(report)
-            if not as_json:
-                bar.console.print(_line(report), highlight=False, soft_wrap=True)
-            else:
-                click.echo(json.dumps(_as_dict(report)))
+        try:
+            for report in _reports(path, witnessed, bar.on):
+                reports.append(report)
+                if not as_json:
+                    bar.console.print(_line(report), highlight=False, soft_wrap=True)
+                else:
+                    click.echo(json.dumps(_as_dict(report)))
+        except OSError as error:  # of a file it is a problem; here not even the directories can be read
+            raise BrokenRecord(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
     return reports
 
 

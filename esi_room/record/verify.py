@@ -173,7 +173,8 @@ def verify_record(
         with _reading(directory / "private", report):
             _verify_private(directory, claims.private, elsewhere, report)
     _say_gone(directory, gone, report)
-    _verify_kept(directory, claims.kept, parts, report)
+    with _reading(directory, report):
+        _verify_kept(directory, claims.kept, parts, report)
     return report
 
 
@@ -190,8 +191,9 @@ def _verify_removed(
     report.problems += [taken] if taken is not None else []
     report.signed_lines = 0 if report.problems else report.lines
     report.notes += signed.notes
-    if set(names(directory)) != {CHECKPOINTS, REMOVED}:
-        report.notes.append("its removal is not finished: files of it are still there")
+    with _reading(directory, report):
+        if set(names(directory)) != {CHECKPOINTS, REMOVED}:
+            report.notes.append("its removal is not finished: files of it are still there")
     return report
 
 

@@ -255,6 +255,21 @@ def test_a_file_that_may_not_be_read_is_said(room, monkeypatch):
     assert f"{path}: cannot be read: Permission denied" in result.output
 
 
+@pytest.mark.parametrize("which", [".", "frames", "private", "wire", ".."])
+def test_a_directory_that_may_not_be_read_is_said(room, monkeypatch, which):
+    real, folder = Path.iterdir, (case_of(room) / which).resolve()
+
+    def forbidden(path: Path) -> Iterator[Path]:
+        if path.resolve() == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    result = called("verify", room)
+    assert result.exit_code == 1
+    assert "Permission denied" in result.output
+
+
 def test_a_disk_that_fails_while_it_is_read_is_said(room, monkeypatch):
     path = case_of(room) / "journal.jsonl"
     real = verify_lines.opened
