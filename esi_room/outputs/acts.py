@@ -5,8 +5,11 @@ They take in what the entry says and judge nothing; `state` knows when they are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeGuard
+
+import msgspec
 
 from esi_room.events import (
     AlertAcknowledged,
@@ -40,6 +43,7 @@ DOSE_LEVELS = {
     "dap_gy_m2": ("dap_cgy_cm2", 1e6),
     "air_kerma_rp_gy": ("air_kerma_mgy", 1e3),
 }
+_LIMIT = re.compile(r"(?P<what>\w+)_(?P<end>low|high)_limit_(?P<unit>[a-z0-9]+)")  # a driver's name for a limit
 
 
 class Said(NamedTuple):
@@ -118,7 +122,19 @@ def _vitals(case: Case, said: Said) -> set[str]:
         own_s = life_s if reading.stale_after_s is None else reading.stale_after_s
         case.vitals[source, reading.name] = Aging(reading, at, own_s, said.mono_ns)
     case.conditions[source] = Aging(data.conditions, at, life_s, said.mono_ns)
+    for field, value in data.fields.items():
+        _limit(case, source, field, value)
     return {topics.VITALS}
+
+
+def _limit(case: Case, source: str, field: str, value: object) -> None:
+    """`spo2_low_limit_pct` is the low limit of `spo2_pct`."""
+    found = _LIMIT.fullmatch(field)
+    if found is None or not isinstance(value, int | float):
+        return
+    name = f"{found['what']}_{found['unit']}"
+    before = case.limits.get((source, name), s.VitalLimits(source=source, name=name, low=None, high=None))
+    case.limits[source, name] = msgspec.structs.replace(before, **{found["end"]: float(value)})
 
 
 def _pump(case: Case, said: Said) -> set[str]:

@@ -34,6 +34,7 @@ from esi_room.outputs.snapshots import (
     GapValue,
     Phased,
     StepValue,
+    VitalLimits,
 )
 
 SILENT = PumpStatus(state=None, rate_ml_h=None, delivered_ml=None, target_ml=None, pressure_mmhg=None, drug=None)
@@ -91,6 +92,7 @@ class Case:
         self.ended_at: str | None = None
         self.vitals: dict[tuple[str, str], Aging[Reading]] = {}
         self.conditions: dict[str, Aging[tuple[str, ...]]] = {}
+        self.limits: dict[tuple[str, str], VitalLimits] = {}
         self.pumps: dict[str, Aging[PumpStatus]] = {}
         self.pump_alarms: dict[str, dict[str, ActiveAlarm]] = {}
         self.objects = self.images = self.frames = 0

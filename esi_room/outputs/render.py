@@ -42,7 +42,7 @@ def vitals(case: Case, head: Head) -> s.VitalsState:
         s.VitalConditions(**aging.aged(), source=source, conditions=aging.value)
         for source, aging in case.conditions.items()
     )
-    return s.VitalsState(**head, values=values, conditions=conditions)
+    return s.VitalsState(**head, values=values, conditions=conditions, limits=tuple(case.limits.values()))
 
 
 def pumps(case: Case, head: Head) -> s.PumpsState:

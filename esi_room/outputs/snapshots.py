@@ -140,11 +140,22 @@ class VitalConditions(Aged, frozen=True):
     conditions: tuple[str, ...]
 
 
+class VitalLimits(Struct, frozen=True, kw_only=True):
+    """The alarm limits that the device itself is set to, as it told them last, for the value `name`."""
+
+    source: str
+    name: str
+    low: float | None
+    high: float | None
+
+
 class VitalsState(Snapshot, frozen=True):
-    """`state/vitals`: the last value of everything that was measured since the record was opened."""
+    """`state/vitals`: the last value of everything that was measured since the record was opened. `limits`: of those
+    devices that tell them."""
 
     values: tuple[VitalValue, ...]
     conditions: tuple[VitalConditions, ...]
+    limits: tuple[VitalLimits, ...]
 
 
 class ActiveAlarm(Struct, frozen=True, kw_only=True):

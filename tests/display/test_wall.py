@@ -32,6 +32,17 @@ from wall_rig import (
 
 DARK_GREY = re.compile(r"rgb\(140, 152, 164\)")
 
+# How many pixels of a curve have such a colour.
+COLOURED = """(tile, is) => {
+  const plot = document.querySelector(`[data-tile="${tile}"] canvas`);
+  const context = new OffscreenCanvas(plot.width, plot.height).getContext("2d");
+  context.drawImage(plot, 0, 0);
+  const {data} = context.getImageData(0, 0, plot.width, plot.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) count += is(data.slice(at, at + 3));
+  return count;
+}"""
+
 
 def tile(page: Page, name: str) -> Locator:
     """One vital sign."""
@@ -116,6 +127,14 @@ async def test_what_the_device_marked_as_bad_is_no_number(room: FakeRoom, page: 
     await expect(tile(page, "oxygen")).to_contain_text("doubtful")
     await expect(tile(page, "breath")).to_contain_text("beyond alarm limit")
     await expect(tile(page, "pressure")).to_contain_text("not measured")
+
+
+async def test_the_alarm_limits_that_a_device_tells_stand_at_its_curve(room: FakeRoom, page: Page) -> None:
+    told = [{"source": "oximeter-1", "name": "spo2_pct", "low": 90.0, "high": 100.0}]
+    await room.state("vitals", {**vitals(vital("spo2_pct", 97, "%", "oximeter-1")), "limits": told})
+    await page.goto(room.url)
+    await expect(tile(page, "oxygen").locator(".from")).to_have_text("Oximeter 1 · limits 90–100")
+    await until_page(page, f"({COLOURED})('oxygen', ([r, g, b]) => r > 200 && g > 130 && g < 210 && b < 100) > 20")
 
 
 async def test_the_device_that_is_heard_is_shown_and_named(room: FakeRoom, page: Page) -> None:
@@ -271,16 +290,7 @@ async def test_the_curves_hold_what_came_before_we_joined(room: FakeRoom, page: 
     await say_all(room)
     await page.goto(room.url)
     await until(lambda: any(name == "backfill" for name, _ in room.commands))
-    green = """() => {
-      const plot = document.querySelector('[data-tile="heart"] canvas');
-      const context = new OffscreenCanvas(plot.width, plot.height).getContext("2d");
-      context.drawImage(plot, 0, 0);
-      const {data} = context.getImageData(0, 0, plot.width, plot.height);
-      let count = 0;
-      for (let at = 0; at < data.length; at += 4) count += data[at + 1] > 150 && data[at] < 120;
-      return count;
-    }"""
-    await until_page(page, f"({green})() > 200")
+    await until_page(page, f"({COLOURED})('heart', ([r, g]) => g > 150 && r < 120) > 200")
 
 
 async def test_who_has_no_words_for_a_zone_reads_utc(room: FakeRoom, page: Page) -> None:

@@ -44,8 +44,9 @@ WAYS = {
 
 
 async def test_without_the_broker_nothing_is_current_and_it_comes_back_by_itself(
-    room: FakeRoom, page: Page, page_errors: list[str]
+    either_room: FakeRoom, page: Page, page_errors: list[str]
 ) -> None:
+    room = either_room
     await say_all(room)
     await page.goto(room.url)
     await expect(page.locator(HEART)).to_have_attribute("data-state", "current")

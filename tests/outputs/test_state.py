@@ -286,6 +286,20 @@ def test_an_exceeded_level_stays_exceeded_when_its_alert_is_cleared() -> None:
     assert (snap(projection, "dose").exceeded, snap(projection, "dose").total) == ({}, None)
 
 
+def test_the_alarm_limits_that_a_device_tells_stand_beside_its_values() -> None:
+    projection = Projection()
+    told = {"spo2_low_limit_pct": 90, "spo2_high_limit_pct": 100, "pulse_rate_low_limit_bpm": 60, "ward": "ADULT"}
+    projection.apply(entry(VitalsNumeric(readings=(), fields=told), source="oximeter-1"))
+    projection.apply(entry(VitalsNumeric(readings=(), fields={"spo2_low_limit_pct": 88}), seq=1, source="oximeter-1"))
+    limits = snap(projection, "vitals").limits
+    assert [(each.source, each.name, each.low, each.high) for each in limits] == [
+        ("oximeter-1", "spo2_pct", 88.0, 100.0),
+        ("oximeter-1", "pulse_rate_bpm", 60.0, None),
+    ]
+    projection.apply(entry(opened(), seq=2))
+    assert snap(projection, "vitals").limits == ()
+
+
 def test_the_rooms_dose_levels_stand_beside_the_dose_in_its_units() -> None:
     projection = Projection()
     projection.apply(entry(opened("procedure")))

@@ -70,6 +70,7 @@ const CHECKS = {
   "state/vitals": snapshot({
     values: list(shape({ ...aged, source: text, name: text, value: maybe(number), unit: text, status: text, flags: list(text) })),
     conditions: list(shape({ ...aged, source: text, conditions: list(text) })),
+    limits: maybe(list(shape({ source: text, name: text, low: maybe(number), high: maybe(number) }))),
   }),
   "state/pump": snapshot({
     pumps: list(shape({

@@ -105,6 +105,7 @@ export const wall = {
     none: "not measured",
     doubtful: "doubtful",
     limit: "beyond alarm limit",
+    limits: (/** @type {string} */ low, /** @type {string} */ high) => (low && high ? `limits ${low}\u2013${high}` : low ? `limit \u2265 ${low}` : `limit \u2264 ${high}`),
     minutes: (/** @type {number} */ minutes) => `${minutes} min`,
     trend: (/** @type {string} */ what) => `${what}, trend line`,
   },

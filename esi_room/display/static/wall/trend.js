@@ -66,6 +66,7 @@ export class Series {
 export class Trend {
   /** @type {any} */
   #plot;
+  /** @type {[number, number]} */
   #range;
   /** @type {(number | null)[]} */
   #limits = [];
@@ -75,7 +76,7 @@ export class Trend {
     this.place = place;
     this.look = look;
     this.#range = look.range;
-    this.#plot = new uPlot(this.#options(), [[], [], []], place);
+    this.#plot = new (/** @type {any} */ (uPlot))(this.#options(), [[], [], []], place);
     new ResizeObserver(() => this.#fit()).observe(place);
   }
 

@@ -31,13 +31,10 @@ const TILES = [
 const DRAWN = new Set(TILES.flatMap(({ names, lower }) => (lower ? [...names, lower] : names)));
 /** Devices times names that are drawn: no room has so many. */
 const MAX_SERIES = 40;
-const LIMIT = /^(.+)_(low|high)_limit_([a-z0-9]+)$/;
 
 export class Vitals {
   /** @type {Map<string, Series>} */
   #series = new Map();
-  /** Alarm limits, low and high, by device and name. @type {Map<string, [number | null, number | null]>} */
-  #limits = new Map();
   /** @type {string | null} */
   #record = null;
   /** The first reading of the record, room's time, s. */
@@ -63,7 +60,6 @@ export class Vitals {
       series?.add(time, typeof reading.value === "number" ? reading.value : null);
       this.#began = Math.min(this.#began, time);
     }
-    this.#takeLimits(line.source, line.data.fields ?? {});
   }
 
   /** Nothing of one patient is left for the next: false for a line of a record before. @param {string} record */
@@ -82,24 +78,24 @@ export class Vitals {
     const now = room.clock.at();
     for (const tile of this.tiles) {
       const found = choose(state?.payload.values ?? [], tile.spec.names, room);
+      const limits = (state?.payload.limits ?? []).find((/** @type {any} */ told) => told.source === found?.source && told.name === found?.name);
       const also = (/** @type {string | undefined} */ name) =>
         name && state?.payload.values.find((/** @type {any} */ value) => value.name === name && (!found || value.source === found.source));
       const measuring = (state?.payload.conditions ?? []).some(
         (/** @type {any} */ told) => !room.isStale(told) && told.conditions.includes("nibp_measuring"));
       tile.show(found, { lower: also(tile.spec.lower), mean: also(tile.spec.mean), also: also(tile.spec.also) }, {
-        room, times: this.times, problem, heard: state !== undefined, measuring: measuring && tile.spec.id === "pressure",
+        room, times: this.times, problem, heard: state !== undefined, limits, measuring: measuring && tile.spec.id === "pressure",
       });
-      if (now !== null) this.#drawTrend(tile, found, now / 1000);
+      if (now !== null) this.#drawTrend(tile, found, now / 1000, limits);
     }
   }
 
-  /** @param {TileView} tile @param {any} found @param {number} now */
-  #drawTrend(tile, found, now) {
+  /** @param {TileView} tile @param {any} found @param {number} now @param {any} limits */
+  #drawTrend(tile, found, now, limits) {
     const name = found?.name ?? tile.spec.names[0];
     const of = (/** @type {string | undefined} */ wanted) => this.#series.get(`${found?.source} ${wanted}`);
     const life = tile.spec.lower ? Infinity : Math.max(10, 1.5 * (found?.stale_after_s ?? 30));
-    const limits = this.#limits.get(`${found?.source} ${name}`) ?? [null, null];
-    const window = tile.trend.draw(now, Math.min(this.#began, now), life, of(name), of(tile.spec.lower), limits);
+    const window = tile.trend.draw(now, Math.min(this.#began, now), life, of(name), of(tile.spec.lower), [limits?.low ?? null, limits?.high ?? null]);
     say(tile.span, wall.vitals.minutes(Math.max(1, Math.round(window / 60))));
   }
 
@@ -108,17 +104,6 @@ export class Vitals {
     const key = `${source} ${name}`;
     if (!this.#series.has(key) && this.#series.size < MAX_SERIES) this.#series.set(key, new Series());
     return this.#series.get(key);
-  }
-
-  /** @param {string} source @param {Record<string, any>} fields */
-  #takeLimits(source, fields) {
-    for (const [field, value] of Object.entries(fields)) {
-      const [, what, end, unit] = LIMIT.exec(field) ?? [];
-      if (what === undefined || typeof value !== "number" || this.#limits.size > MAX_SERIES) continue;
-      const key = `${source} ${what}_${unit}`;
-      const [low, high] = this.#limits.get(key) ?? [null, null];
-      this.#limits.set(key, end === "low" ? [value, high] : [low, value]);
-    }
   }
 }
 
@@ -164,7 +149,7 @@ class TileView {
   }
 
   /** @param {any} found @param {{lower?: any, mean?: any, also?: any}} beside @param {any} around */
-  show(found, beside, { room, times, problem, heard, measuring }) {
+  show(found, beside, { room, times, problem, heard, measuring, limits }) {
     const texts = wall.vitals;
     const old = found ? room.isStale(found) : false;
     const names = /** @type {Record<string, string>} */ (texts[/** @type {"heart"} */ (this.spec.id)]);
@@ -176,7 +161,8 @@ class TileView {
     mark(this.value, "data-long", (this.value.textContent ?? "").length > 6 ? "yes" : null);
     say(this.unit, missing ? "" : common.units[/** @type {"%"} */ (found.unit)] ?? found.unit);
     sayFormula(this.more, this.#more(found, beside, room, times, missing || old, measuring));
-    say(this.from, found ? deviceName(found.source) : "");
+    const range = limits ? wall.vitals.limits(number(limits.low), number(limits.high)) : "";
+    say(this.from, found ? [deviceName(found.source), range].filter(Boolean).join(" \u00b7 ") : "");
     mark(this.node, "title", found ? times.utc(found.observed_at) : null);
     const badges = [];
     if (problem !== null) badges.push(wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]));
