@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from console_rig import CASE, NEXT, Case, confirm, fill, open_form, record_button, sheet
-from display_rig import until
+from console_rig import CASE, NEXT, Case, confirm, fill, open_form, opened_case, record_button, sheet
+from display_rig import FakeRoom, until
 from playwright.async_api import Page, expect
 
 
@@ -19,6 +19,13 @@ async def test_what_is_frequent_takes_two_touches_and_says_what_will_be_recorded
     await confirm(page)
     (said,) = case.said("aspiration")
     assert (said["result"], said["actor"], said["record"]) == ("negative", "Dr. A", CASE)
+
+
+async def test_on_either_broker(either_room: FakeRoom, page: Page) -> None:
+    case = await opened_case(either_room, page)
+    await page.get_by_role("button", name="Aspiration: negative").click()
+    await confirm(page)
+    assert case.said("aspiration")[0]["result"] == "negative"
 
 
 async def test_the_phase_is_entered_with_two_touches_and_going_back_asks_why(case: Case, page: Page) -> None:

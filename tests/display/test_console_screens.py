@@ -94,7 +94,11 @@ async def test_what_is_read_aloud_is_what_is_recorded_now(case: Case, page: Page
 
 
 async def test_who_the_patient_is_is_not_made_up(case: Case, page: Page) -> None:
-    await case.room.publish("private/identity", b"", retain=True)
+    """Nor is the patient of the case before, while the broker has nothing newer."""
+    await expect(page.locator("#bar")).to_contain_text("Doe, Jane")
+    case.record = NEXT
+    await case.stand()
+    await expect(page.locator("#bar")).to_contain_text("Patient not known here")
     await page.get_by_role("button", name="Read the time-out aloud").click()
     await expect(page.locator('[data-line="identity"]')).to_contain_text("not known here: read the wristband")
     await expect(page.locator('[data-line="allergies"]')).to_contain_text("not recorded yet")

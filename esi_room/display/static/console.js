@@ -70,7 +70,7 @@ export class App {
   /** The case in a few words, for a confirmation; "" between cases. */
   caseTitle() {
     if (!this.case.underWay) return "";
-    const { identity } = this.room;
+    const { identity } = this.case;
     return [this.case.state.procedure, identity ? personName(identity.name) : this.case.record].filter(Boolean).join(", ");
   }
 

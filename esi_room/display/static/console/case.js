@@ -59,6 +59,12 @@ export class Case extends EventTarget {
     return this.underWay ? this.state.phase : null;
   }
 
+  /** The patient of this case; null where the broker does not let us know, or still tells of the one before. */
+  get identity() {
+    const { identity } = this.room;
+    return identity && (identity.record ?? this.record) === this.record ? identity : null;
+  }
+
   /** @returns {import("./said.js").Said[]} oldest first */
   get said() {
     this.#said ??= said(this.#lines.values());

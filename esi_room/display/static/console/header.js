@@ -43,7 +43,7 @@ function whoActs({ staff }) {
 
 /** @param {App} app */
 function patient(app) {
-  const { identity } = app.room;
+  const { identity } = app.case;
   if (!identity) return [h("span", { class: "soft" }, texts.header.nobody), " ", h("span", { class: "soft" }, app.case.record ?? "")];
   return [h("b", {}, personName(identity.name)), identity.birth_date ? ` · ${texts.header.born(identity.birth_date)}` : "", identity.id ? ` · ${identity.id}` : ""];
 }

@@ -116,7 +116,7 @@ function linesOf(app, controls) {
 
 /** @param {App} app @returns {Aloud} */
 function patient(app) {
-  const { identity } = app.room;
+  const { identity } = app.case;
   if (!identity) return { value: [t.unknown], known: false };
   const more = [identity.birth_date && texts.header.born(identity.birth_date), identity.id].filter(Boolean);
   return { value: [h("b", {}, personName(identity.name)), ...more.map((part) => h("span", {}, part))], known: true };
