@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.async_api import Page, Route, expect
 from record_rig import Case, move
 
+from esi_room.clock import ManualClock
 from esi_room.display.records import listing, shelf, summary
 from esi_room.display.records.shelf import Shelf
 from esi_room.display.server import serving
@@ -139,6 +140,29 @@ async def test_verified_is_never_said_of_what_was_not(case: Case) -> None:
         assert verdict is not None and verdict.problem is not None
     finally:
         await kept.close()
+
+
+async def test_a_verifier_that_dies_is_not_started_at_every_look(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = 0
+
+    async def dying(_: Path, __: str | None) -> AsyncIterator[object]:
+        nonlocal started
+        started += 1
+        return
+        yield
+
+    monkeypatch.setattr(shelf, "verified", dying)
+    clock = ManualClock()
+    kept = Shelf(case.data, clock)
+    for _ in range(3):
+        assert all(row.verdict is None for row in await kept.rows())
+        await asyncio.sleep(0)
+    assert started == 2, "once for each of the two that are sealed"
+    clock.advance(shelf.AGAIN_S)
+    await kept.rows()
+    await asyncio.sleep(0)
+    assert started == 4
+    await kept.close()
 
 
 async def _verified(kept: Shelf) -> None:

@@ -23,7 +23,7 @@ import structlog
 
 from esi_room.audit.export.page.pictures import SIDE_PX, small
 from esi_room.carm.picture.previewer import Previewer
-from esi_room.clock import Clock, SystemClock
+from esi_room.clock import NS, Clock, SystemClock
 from esi_room.display.records.summary import Stat, Summary, stat, summary
 from esi_room.display.records.work import CannotShow, made, verified
 from esi_room.record.reader import JOURNAL, directory, journal_path
@@ -32,6 +32,7 @@ from esi_room.record.removed import removal, there
 PAGES_BYTES = 96 << 20  # kept: some fifty cases
 FRAMES_BYTES = 64 << 20  # kept: some five hundred frames
 AT_ONCE = 2  # pages that are made: a core each
+AGAIN_S = 60.0  # between two goes at verifying, where the first one did not reach everything
 FEW = 3  # records verified one by one; with more of them the whole room is gone through once
 
 log = structlog.get_logger()
@@ -103,6 +104,7 @@ class Shelf:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._decoders = {True: Previewer(lambda _: None), False: Previewer(lambda _: None)}
         self._verifying: asyncio.Task[None] | None = None
+        self._not_before_ns = 0  # of this boot's monotonic clock
 
     async def close(self) -> None:
         """Its processes end."""
@@ -120,7 +122,8 @@ class Shelf:
         """Newest first. What is not verified as it lies there now will be, from now on."""
         summaries, prints = await asyncio.to_thread(self._look)
         due = [one.record for one in summaries if one.sealed and not self._is_known(one.record, prints[one.record])]
-        if due and (self._verifying is None or self._verifying.done()):
+        idle = self._verifying is None or self._verifying.done()
+        if due and idle and self._clock.now().mono_ns >= self._not_before_ns:
             self._verifying = asyncio.create_task(self._verify(due, prints))
         return [Row(one, self._verdict(one.record, prints[one.record])) for one in reversed(summaries)]
 
@@ -172,6 +175,10 @@ class Shelf:
                             self._verdicts[one.record] = Verdict(prints[one.record], one.problem, now_ns)
         except (OSError, CannotShow) as error:
             log.warning("records_not_verified", reason=str(error))
+        left = [record for record in due if not self._is_known(record, prints[record])]
+        if left:
+            self._not_before_ns = self._clock.now().mono_ns + round(AGAIN_S * NS)
+            log.warning("records_not_verified", records=left[:FEW], more=max(0, len(left) - FEW))
 
     # --- a page -----------------------------------------------------------------------------------------------
 
