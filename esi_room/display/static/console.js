@@ -89,7 +89,9 @@ export class App {
     document.body.classList.add("has-view");
     document.body.classList.toggle("is-whole", view.whole === true);
     toTop();
-    view.focus?.();
+    // On a tablet a field that has the focus brings up a keyboard in front of what is to be touched.
+    if (matchMedia("(pointer: coarse)").matches) /** @type {HTMLElement | null} */ (view.element.querySelector("#view-title"))?.focus();
+    else view.focus?.();
   }
 
   home() {
