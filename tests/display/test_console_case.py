@@ -105,7 +105,8 @@ async def test_the_whole_case_of_the_readme_is_entered_and_complete(
     await enter(page, real_room.url)
     for name, fields in case():
         await say(page, name, fields)
-    said = (await real_room.entry("procedure.completeness"))["data"]
+    completeness = await real_room.entry("procedure.completeness")
+    said, case_record = completeness["data"], completeness["record"]
     signs = {f"vitals.{sign}" for sign in ("heart_rate", "spo2", "nibp", "respiratory_rate")}
     assert {lack["item"] for lack in said["lacks"]} == {"guidance.images", *signs}
     assert real_room.entries("alert.raised") == []
@@ -122,7 +123,21 @@ async def test_the_whole_case_of_the_readme_is_entered_and_complete(
     await confirm(page)
     await real_room.entry("record.amended", type="clinical.follow_up")
     assert all(report.ok for report in verify_room(real_room.data, being_written=True))
+    await played_again(page, real_room, case_record)
     assert page_errors == []
+
+
+async def played_again(page: Page, room: RealRoom, record: str) -> None:
+    """The same case on the auditor's page: verified, with what was said and injected, and it plays to its end."""
+    await page.goto(f"{room.url}records")
+    await page.locator(f'a[href$="{record}"]').click()
+    await expect(page.locator("body")).to_contain_text("Verified")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Interlaminar ESI L4/5")
+    slider = page.get_by_role("slider")
+    await page.get_by_label("Speed").select_option("60")
+    await page.get_by_role("button", name="Play").click()
+    await expect(slider).to_have_value(await slider.get_attribute("max") or "")
+    await expect(page.locator("body")).to_contain_text("Dr. Example")
 
 
 async def test_the_room_refuses_in_words_undoes_by_correction_and_comes_back(
