@@ -7,7 +7,14 @@ import { TEXTS } from "./words.js";
 export const SPEEDS = [1, 2, 5, 10, 30, 60];
 const SECOND = 1000;
 /** By key: how far it moves, in milliseconds. @type {Record<string, number>} */
-const KEYS = { ArrowLeft: -SECOND, ArrowDown: -SECOND, ArrowRight: SECOND, ArrowUp: SECOND, PageDown: -60 * SECOND, PageUp: 60 * SECOND };
+const KEYS = {
+  ArrowLeft: -SECOND,
+  ArrowDown: -SECOND,
+  ArrowRight: SECOND,
+  ArrowUp: SECOND,
+  PageDown: -60 * SECOND,
+  PageUp: 60 * SECOND,
+};
 const WITH_SHIFT = 10;
 
 export class Controls {
@@ -20,7 +27,9 @@ export class Controls {
     this.play = button(TEXTS.play, "▶", told.play);
     this.play.classList.add("play");
     const options = SPEEDS.map((each) => make("option", { value: String(each) }, TEXTS.times(each)));
-    this.speeds = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": TEXTS.speed, title: TEXTS.speed }, ...options));
+    this.speeds = /** @type {HTMLSelectElement} */ (
+      make("select", { "aria-label": TEXTS.speed, title: TEXTS.speed }, ...options)
+    );
     this.speeds.value = "10";
     this.phases = known.data.phases.map((/** @type {any} */ phase) => this.#phase(phase));
     const jumps = make("span", { class: "phases", role: "group", "aria-label": TEXTS.phases }, ...this.phases);
@@ -45,7 +54,14 @@ export class Controls {
   }
 
   #slider() {
-    const range = { type: "range", min: "0", max: String(this.known.end), step: "1", value: "0", "aria-label": TEXTS.cursor };
+    const range = {
+      type: "range",
+      min: "0",
+      max: String(this.known.end),
+      step: "1",
+      value: "0",
+      "aria-label": TEXTS.cursor,
+    };
     const made = /** @type {HTMLInputElement} */ (make("input", range));
     made.addEventListener("input", () => this.told.goTo(Number(made.value)));
     return made;

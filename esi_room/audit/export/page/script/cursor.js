@@ -23,7 +23,11 @@ export class Cursor {
     this.end = Math.max(1, data.end);
     this.moments = moments;
     this.told = told;
-    this.sheet = draw("svg", { class: "cursors", viewBox: drawing.getAttribute("viewBox") ?? "", "aria-hidden": "true" });
+    this.sheet = draw("svg", {
+      class: "cursors",
+      viewBox: drawing.getAttribute("viewBox") ?? "",
+      "aria-hidden": "true",
+    });
     drawing.after(this.sheet);
     this.line = this.#made("cursor");
     this.ghost = this.#made("ghost");
@@ -42,7 +46,11 @@ export class Cursor {
     const group = draw("g", { class: kind });
     const text = draw("text", { y: OF_LABEL.top + 12.5, "text-anchor": "middle" });
     const { width, height: high, top } = OF_LABEL;
-    group.append(draw("line", { y1: top + high, y2: height }), draw("rect", { x: -width / 2, y: top, width, height: high, rx: 3 }), text);
+    group.append(
+      draw("line", { y1: top + high, y2: height }),
+      draw("rect", { x: -width / 2, y: top, width, height: high, rx: 3 }),
+      text,
+    );
     this.sheet.append(group);
     return { group, text };
   }

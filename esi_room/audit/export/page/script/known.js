@@ -70,6 +70,7 @@ export class Known {
   constructor(data) {
     this.data = data;
     this.end = Math.max(1, data.end);
+    /** @type {{times: Float64Array, image: number[], frame: (number | null)[]}} */
     this.frames = { ...data.frames, times: summed(data.frames.times) };
     this.vitals = this.#series(data.vitals);
     this.pumps = this.#series(data.pumps);

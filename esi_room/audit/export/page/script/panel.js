@@ -16,7 +16,9 @@ import { TEXTS, WHY, figure, span } from "./words.js";
 function joinedCuff(vitals) {
   const of = (/** @type {string} */ name) => vitals.find((each) => each.series.name === `nibp_${name}_mmhg`);
   const [high, low, mean] = [of("systolic"), of("diastolic"), of("mean")];
-  const whole = [high, low].every((each) => each !== undefined && each.seen.t === high.seen.t && each.seen.value !== null);
+  const whole = [high, low].every(
+    (each) => each !== undefined && each.seen.t === high.seen.t && each.seen.value !== null,
+  );
   if (!whole) return vitals;
   const known = mean !== undefined && mean.seen.t === high.seen.t && mean.seen.value !== null;
   const value = `${figure(high.seen.value)}/${figure(low.seen.value)}${known ? `, ${TEXTS.mean} ${figure(mean.seen.value)}` : ""}`;
@@ -66,7 +68,11 @@ export class Panel {
   /** @param {number} t */
   #time(t) {
     const shown = this.moments.seconds.format(this.moments.origin + t);
-    return make("time", { title: this.moments.utc(t), datetime: new Date(this.moments.origin + t).toISOString() }, shown);
+    return make(
+      "time",
+      { title: this.moments.utc(t), datetime: new Date(this.moments.origin + t).toISOString() },
+      shown,
+    );
   }
 
   /** @param {any} phase */
@@ -81,7 +87,8 @@ export class Panel {
     const known = value !== null && value !== undefined && seen.why !== "gap" && seen.why !== "lost";
     const words = known ? `${typeof value === "number" ? figure(value) : value} ${unit}`.trim() : "–";
     const cell = make("td", { class: "value" }, words);
-    if (seen.status === "questionable" && seen.why === null) cell.append(make("span", { class: "badge" }, "questionable"));
+    if (seen.status === "questionable" && seen.why === null)
+      cell.append(make("span", { class: "badge" }, "questionable"));
     const age = seen.why === null ? [] : [`, ${TEXTS.ago(span(t - seen.t))}`];
     const why = seen.why === null ? [] : [make("span", { class: "badge" }, WHY[seen.why] ?? seen.why)];
     return [cell, make("td", { class: "time" }, ...why, this.#time(seen.t), ...age)];
@@ -118,7 +125,11 @@ export class Panel {
 
   /** @param {any} each @param {number} t */
   #vital({ series, seen }, t) {
-    const row = { class: seen.why === null ? "current" : "past", "data-name": series.name, "data-source": series.source };
+    const row = {
+      class: seen.why === null ? "current" : "past",
+      "data-name": series.name,
+      "data-source": series.source,
+    };
     const name = make("th", { scope: "row" }, series.label);
     return make("tr", row, name, ...this.#value(seen.value, series.unit, seen, t));
   }
@@ -126,7 +137,8 @@ export class Panel {
   /** @param {any} now @param {number} t */
   #pumps(now, t) {
     const rows = now.pumps.map((/** @type {any} */ pump) => this.#pump(pump, t));
-    const found = rows.length > 0 ? [make("table", {}, make("tbody", {}, ...rows))] : [make("p", { class: "none" }, TEXTS.noPump)];
+    const found =
+      rows.length > 0 ? [make("table", {}, make("tbody", {}, ...rows))] : [make("p", { class: "none" }, TEXTS.noPump)];
     const pumps = new Set(now.pumps.map((/** @type {any} */ pump) => pump.source));
     for (const each of now.delivering.filter((/** @type {any} */ one) => !pumps.has(one.by)))
       found.push(make("p", {}, TEXTS.byHand(each.drugs || TEXTS.drugUnsaid)));
@@ -139,7 +151,9 @@ export class Panel {
     const target = pump.target_ml ? ` ${TEXTS.ofTarget(figure(pump.target_ml))}` : "";
     const [value, time] = this.#value(pump.delivered_ml, `mL${target}`, pump, t);
     const current = pump.why === null;
-    const how = current ? [pump.state ?? TEXTS.unsaid, pump.rate_ml_h === null ? "" : `${figure(pump.rate_ml_h)} mL/h`] : [];
+    const how = current
+      ? [pump.state ?? TEXTS.unsaid, pump.rate_ml_h === null ? "" : `${figure(pump.rate_ml_h)} mL/h`]
+      : [];
     if (current && pump.pressure_mmhg !== null) how.push(`${figure(pump.pressure_mmhg)} mmHg`);
     if (current && pump.drug !== null) how.push(pump.drug);
     const name = make("th", { scope: "row" }, how.filter(Boolean).join(", ") || "–", make("small", {}, pump.source));
@@ -164,7 +178,12 @@ export class Panel {
       [TEXTS.kerma, dose.air_kerma_rp_gy, 1e3, "mGy"],
     ].map(([name, value, factor, unit]) => {
       const words = value === null ? TEXTS.unsaid : `${figure(Number(value) * Number(factor))} ${unit}`;
-      return make("tr", { class: "current" }, make("th", { scope: "row" }, String(name)), make("td", { class: "value" }, words));
+      return make(
+        "tr",
+        { class: "current" },
+        make("th", { scope: "row" }, String(name)),
+        make("td", { class: "value" }, words),
+      );
     });
     const told = make("td", { class: "time", rowspan: "3" }, this.#time(dose.t));
     rows[0].append(told);
@@ -186,14 +205,22 @@ export class Panel {
   /** @param {any} now */
   #alerts(now) {
     const alerts = now.alerts.map((/** @type {any} */ each) => {
-      const item = make("li", { class: `alert ${each.severity}` }, make("b", {}, `${each.severity} `), `${each.rule}: ${each.text} `, this.#time(each.t));
+      const item = make(
+        "li",
+        { class: `alert ${each.severity}` },
+        make("b", {}, `${each.severity} `),
+        `${each.rule}: ${each.text} `,
+        this.#time(each.t),
+      );
       if (each.seen !== undefined && each.seen.t <= now.t) {
         item.classList.add("seen");
         item.append(make("span", { class: "badge" }, TEXTS.seen(each.seen.how, each.seen.by ?? "")));
       }
       return item;
     });
-    const alarms = now.alarms.map((/** @type {any} */ each) => make("li", { class: "alarm" }, make("b", {}, `${each.source} `), `${each.text} `, this.#time(each.t)));
+    const alarms = now.alarms.map((/** @type {any} */ each) =>
+      make("li", { class: "alarm" }, make("b", {}, `${each.source} `), `${each.text} `, this.#time(each.t)),
+    );
     const all = [...alerts.reverse(), ...alarms.reverse()];
     return all.length > 0 ? [make("ul", {}, ...all)] : [make("p", { class: "none" }, TEXTS.noAlerts)];
   }

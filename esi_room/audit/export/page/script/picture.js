@@ -20,7 +20,12 @@ export class Picture {
     this.image = /** @type {HTMLImageElement} */ (make("img", { alt: "", draggable: "false" }));
     this.absent = make("div", { class: "absent" });
     this.caption = make("figcaption");
-    this.element = make("figure", { class: "frame" }, make("div", { class: "screen" }, this.image, this.absent), this.caption);
+    this.element = make(
+      "figure",
+      { class: "frame" },
+      make("div", { class: "screen" }, this.image, this.absent),
+      this.caption,
+    );
     this.busy = false;
     /** @type {any} */
     this.wanted = null;
@@ -71,7 +76,12 @@ export class Picture {
       const image = this.data.images[frame.image];
       const next = /** @type {HTMLImageElement} */ (make("img", { alt: "", draggable: "false" }));
       next.src = source.url ?? "";
-      const there = source.url !== null && (await next.decode().then(() => true, () => false));
+      const there =
+        source.url !== null &&
+        (await next.decode().then(
+          () => true,
+          () => false,
+        ));
       if (this.wanted === null) break;
       if (this.wanted.source.key === source.key) this.wanted = null;
       this.shown = source.key;
@@ -112,12 +122,18 @@ export class Picture {
   #words(frame, source, t) {
     const image = this.data.images[frame.image];
     const parts = [TEXTS.imageOf(image.number, this.data.images.length)];
-    if (image.frames > 1) parts.push(frame.frame === null ? TEXTS.framesUntold(image.frames) : TEXTS.frameOf(frame.frame, image.frames));
+    if (image.frames > 1)
+      parts.push(frame.frame === null ? TEXTS.framesUntold(image.frames) : TEXTS.frameOf(frame.frame, image.frames));
     if (image.angles !== undefined) parts.push(`${image.angles[0]}° / ${image.angles[1]}°`);
     if (image.late) parts.push(TEXTS.late);
-    const time = make("time", { title: this.moments.utc(frame.t) }, this.moments.tenths.format(this.moments.origin + frame.t));
+    const time = make(
+      "time",
+      { title: this.moments.utc(frame.t) },
+      this.moments.tenths.format(this.moments.origin + frame.t),
+    );
     const words = [parts.join(", "), make("br"), time, `, ${TEXTS.ago(span(t - frame.t))}`];
-    if (source.url !== null && frame.frame !== null && source.number !== frame.frame) words.push(make("br"), TEXTS.shownInstead(source.number));
+    if (source.url !== null && frame.frame !== null && source.number !== frame.frame)
+      words.push(make("br"), TEXTS.shownInstead(source.number));
     return words;
   }
 }
