@@ -47,6 +47,8 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a backfill: where to ask on; absent when nothing more is committed."""
     frame: FrameFound | None = None
     """Of a frame: which one it is."""
+    answered_at: str | None = None
+    """The room's clock at the answer: a page sets its own by it, since whatever else it receives may be old."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -229,7 +229,8 @@ class Publisher:
             await client.send(self._topics.backfill(answer.client), line.octets)
         if answer.jpeg is not None:
             await client.send(self._topics.picture(answer.client), answer.jpeg)
-        await client.send(self._topics.reply(answer.client), _encoder.encode(answer.reply))
+        reply = msgspec.structs.replace(answer.reply, answered_at=rfc3339(self._clock.now().wall_ns))
+        await client.send(self._topics.reply(answer.client), _encoder.encode(reply))
 
     # --- what is said -------------------------------------------------------------------------------------
 

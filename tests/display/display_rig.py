@@ -207,7 +207,7 @@ class FakeRoom:
             self.commands.append((name, fields))
             reply = self.answer(name, fields)
             if reply is not None:
-                content = {"id": fields["id"], **reply}
+                content = {"id": fields["id"], "answered_at": now(), **reply}
                 await client.deliver(f"esi/{ROOM}/reply/{fields['client']}", json.dumps(content).encode())
 
 

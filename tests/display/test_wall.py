@@ -313,3 +313,23 @@ async def test_what_was_not_heard_of_is_not_said_to_be_absent(room: FakeRoom, pa
     await expect(page.locator("#health")).to_contain_text("Pump 1connected")
     for part in ("#alerts", "#pump", "#image", "#dose", '[data-tile="heart"]'):
         await expect(page.locator(part)).to_contain_text("Nothing heard of it yet")
+
+
+async def test_a_room_that_said_nothing_for_hours_is_not_hours_behind(room: FakeRoom, page: Page) -> None:
+    """What is retained is old then; only an answer says what time it is."""
+    two_hours = 2 * 3600.0
+    answered: list[bool] = []
+    room.answer = lambda name, fields: {"ok": True, "message": "", "problems": []} if answered else None
+    await room.state("procedure", standby() | head(at_s=-two_hours) | {"opened_at": now(-two_hours - 60)})
+    await room.state("device/pump-1", device("pump-1", "lost", -two_hours - 30) | head(at_s=-two_hours))
+    await page.goto(room.url)
+    chip = page.locator('#health [data-id="pump-1"] .more')
+    await expect(chip).to_contain_text("> 0:3")  # as long as nobody answers
+    await expect(page.locator("#clock-time")).to_have_text("–")
+    answered.append(True)
+    await expect(chip).to_have_text(re.compile(r"^2:00:\d\d · since"))
+    told = now()
+    hours, minutes = (int(told[11:13]) + 1) % 24, int(told[14:16])  # Berlin in winter
+    later = (60 * hours + minutes + 1) % 1440
+    both = rf"{hours:02}:{minutes:02}|{later // 60:02}:{later % 60:02}"
+    await expect(page.locator("#clock-time")).to_have_text(re.compile(both))

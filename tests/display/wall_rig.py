@@ -205,7 +205,10 @@ async def _reply(
     room: rig.FakeRoom, lines: Sequence[dict[str, Any]], name: str, fields: dict[str, Any], *, pictures: bool
 ) -> None:
     to = f"reply/{fields['client']}"
-    done: dict[str, Any] = {"id": fields["id"], "ok": True, "message": "", "problems": [], "record": None, "seq": None}
+    done: dict[str, Any] = {
+        "id": fields["id"], "ok": True, "message": "", "problems": [], "record": None, "seq": None,
+        "answered_at": rig.now(),
+    }  # fmt: skip
     if name == "backfill":
         last = fields["to_seq"] if fields["to_seq"] is not None else 1 << 50
         found = [each for each in lines if each["record"] == fields["record"]]

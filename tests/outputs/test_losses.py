@@ -13,6 +13,7 @@ from pathlib import Path
 import aiomqtt
 from outputs_rig import CLOCK, Cable, Mosquitto, Nats, Subscriber, lines, pulse, running, settings, subscribed, until
 
+from esi_room.clock import parse_rfc3339
 from esi_room.outputs.commands import Commands
 from esi_room.outputs.publisher import Publisher
 from esi_room.record.journal import Identity, Journal
@@ -115,6 +116,7 @@ async def _fill(got: dict[int, bytes], last: int, record: str, port: int) -> Non
             await asking.publish("esi/esi-1/command/backfill", json.dumps(request), 1)
             await until(lambda n=number: (answers.last("reply/display") or {}).get("id") == str(n))
             count = answers.last("reply/display")["count"]
+            assert parse_rfc3339(answers.last("reply/display")["answered_at"]) <= CLOCK.now().wall_ns
             await until(lambda n=count: sum(t.endswith("/backfill") for t, _, _ in answers.got) >= n)
             for topic, octets, _ in answers.got:
                 if topic.endswith("/backfill"):

@@ -67,6 +67,16 @@ export function age(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
+/**
+ * How long ago a time of the room was; as long as that is not known, at least how long.
+ * @param {{clock: import("./roomclock.js").RoomClock}} room
+ * @param {string | number | null | undefined} time
+ */
+export function ageOf(room, time) {
+  const text = age(room.clock.age(time));
+  return text && !room.clock.sure ? `> ${text}` : text;
+}
+
 /** At most so many decimals, none for nothing. @param {number | null | undefined} value @param {number} [decimals] */
 export function number(value, decimals = 0) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "";

@@ -128,6 +128,7 @@ export class Requests {
    * What came on `reply/<client>/…`.
    * @param {string} what the rest of the topic: empty for the answer itself
    * @param {Uint8Array} octets
+   * @returns {any} the answer, where it is one to a request that waits
    */
   received(what, octets) {
     if (what === "/backfill") {
@@ -139,8 +140,11 @@ export class Requests {
       this.#arrived();
     } else if (what === "") {
       const reply = json(octets);
-      if (typeof reply?.id === "string") this.#waiting.get(reply.id)?.answered(reply);
+      const waiting = typeof reply?.id === "string" ? this.#waiting.get(reply.id) : undefined;
+      waiting?.answered(reply);
+      return waiting && reply;
     }
+    return undefined;
   }
 
   /** @param {{name: string, payload: string, sent: number}} request */

@@ -29,6 +29,9 @@ const CONNECT_TIMEOUT_MS = 5000;
 const REJOIN_MS = 2000;
 /** A line that is late by more than two looks is lost: what was only late comes by itself. */
 const LOOK_FOR_HOLES_MS = 4000;
+/** A quartz clock is off by some 20 ms after this. */
+const ASK_TIME_MS = 5 * 60_000;
+const PATIENCE_MS = 10_000;
 /** Lines asked for again after one loss; who was away for hours shows what is, not what was. */
 const MAX_REFILL = 2000;
 /** What a message may take on its way to us: the next value is not late by that. */
@@ -61,6 +64,7 @@ export class Room extends EventTarget {
   #filling = false;
   #ahead = -1;
   #pause = BACKOFF_MS.first;
+  #timeAskedAt = -Infinity;
 
   /** @param {Config} config */
   constructor(config) {
@@ -71,7 +75,11 @@ export class Room extends EventTarget {
     this.requests = new Requests(this.id, config.user ?? "display", (name, payload) => this.#send(name, payload));
     this.url = new URL(config.mqtt, document.baseURI);
     this.url.protocol = this.url.protocol.replace("http", "ws");
-    setInterval(() => this.#lookForHoles(), LOOK_FOR_HOLES_MS);
+    this.addEventListener("status", () => this.#askTime());
+    setInterval(() => {
+      this.#lookForHoles();
+      this.#askTime();
+    }, LOOK_FOR_HOLES_MS);
     this.#connect();
   }
 
@@ -161,7 +169,7 @@ export class Room extends EventTarget {
   #joined(client) {
     this.#old = new Set([...this.#states.keys(), ...this.#problems.keys(), ...(this.#image ? ["image/last"] : [])]);
     this.#gone("private/identity");
-    this.clock.forget();
+    this.#timeAskedAt = -Infinity;
     // One by one: a topic that the broker keeps from us is no reason to lose the others.
     for (const topic of [`reply/${this.id}/#`, "event/#", ...RETAINED]) {
       client.subscribe(this.prefix + topic, { qos: 1 }, (/** @type {unknown} */ refused) => {
@@ -210,7 +218,10 @@ export class Room extends EventTarget {
   #message(full, octets) {
     const topic = full.slice(this.prefix.length);
     if (topic.startsWith("event/")) this.#event(octets);
-    else if (topic.startsWith(`reply/${this.id}`)) this.requests.received(topic.slice(6 + this.id.length), octets);
+    else if (topic.startsWith(`reply/${this.id}`)) {
+      const reply = this.requests.received(topic.slice(6 + this.id.length), octets);
+      if (reply) this.clock.told(reply.answered_at, performance.now());
+    }
     else if (topic === "image/last") this.#picture(octets);
     else this.#retained(topic, octets);
   }
@@ -227,6 +238,16 @@ export class Room extends EventTarget {
     else this.#states.set(topic, { payload, receivedAt });
     if (payload?.published_at) this.clock.heard(payload.published_at, receivedAt);
     this.#tell(topic, problem === null ? payload : null);
+    if (topic === "state/procedure" && problem === null) this.#askTime();
+  }
+
+  /** Once a connection, and now and then: clocks drift. Who may not ask reads no `state/procedure`. */
+  #askTime() {
+    const asOf = this.state("state/procedure")?.payload.as_of;
+    if (!asOf || !this.present || performance.now() - this.#timeAskedAt < ASK_TIME_MS) return;
+    this.#timeAskedAt = performance.now();
+    const { record, seq } = asOf;
+    this.backfill(record, Math.max(0, seq), Math.max(0, seq), AbortSignal.timeout(PATIENCE_MS)).catch(() => undefined);
   }
 
   /** @param {string} topic */
@@ -262,7 +283,7 @@ export class Room extends EventTarget {
     const line = readLine(octets);
     if (line === undefined) return; // its seq is missing now, and asked for
     if (line.type === "clock.step") this.clock.forget();
-    this.clock.heard(line.received, performance.now());
+    this.clock.heard(line.received, performance.now(), true);
     this.#line(line);
   }
 

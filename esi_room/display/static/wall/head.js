@@ -53,7 +53,7 @@ export class Head {
   }
 
   #clock() {
-    const now = this.room.clock.at();
+    const now = this.room.clock.sure ? this.room.clock.at() : null;
     say(find("clock-time"), this.times.minute(now) || "\u2013");
     say(find("clock-day"), now === null ? "" : this.times.day(now));
     mark(find("clock"), "title", this.times.utc(now));

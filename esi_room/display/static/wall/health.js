@@ -5,7 +5,7 @@
  * Rule: what we cannot know, because we or the recorder are cut off, is said to be what it was.
  */
 import { fillList, find, make, mark, say } from "../dom.js";
-import { age, deviceName } from "../format.js";
+import { age, ageOf, deviceName } from "../format.js";
 import { common, wall } from "../texts.js";
 
 /** @typedef {{id: string, name: string, is: "good" | "wait" | "bad" | "old", text: string, more: string, title: string}} Item */
@@ -50,7 +50,7 @@ export class Health {
     const title = [device.reason, this.times.utc(device.since)].filter(Boolean).join(", ");
     if (!this.room.present) return { id, name, is: "old", text: texts.lastKnown(state), more: "", title };
     const is = KINDS[device.state] ?? "wait";
-    const more = is === "good" || !device.since ? "" : `${age(this.room.clock.age(device.since))} \u00b7 ${wall.since(this.times.minute(device.since))}`;
+    const more = is === "good" || !device.since ? "" : `${ageOf(this.room, device.since)} \u00b7 ${wall.since(this.times.minute(device.since))}`;
     return { id, name, is, text: state, more, title };
   }
 

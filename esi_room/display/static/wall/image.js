@@ -9,7 +9,7 @@
  * - A picture that cannot be decoded is not shown, and not half of it.
  */
 import { fillList, find, make, mark, say, show } from "../dom.js";
-import { age, number, words } from "../format.js";
+import { ageOf, number, words } from "../format.js";
 import { common, wall } from "../texts.js";
 
 /** Between a picture and its description there are at most 0.1 s: the room's shortest interval of a state. */
@@ -124,7 +124,7 @@ export class LastImage {
     const beam = [[image.kvp, "kV"], [image.tube_current_ma, "mA"]].filter(([value]) => value !== null && value !== undefined);
     const count = dose?.images ?? carm?.objects ?? 0;
     return [
-      { id: "taken", name: texts.taken, text: this.times.second(image.observed_at), more: wall.ago(age(this.room.clock.age(image.observed_at))), title: this.times.utc(image.observed_at) },
+      { id: "taken", name: texts.taken, text: this.times.second(image.observed_at), more: wall.ago(ageOf(this.room, image.observed_at)), title: this.times.utc(image.observed_at) },
       { id: "view", name: texts.view, text: viewName(image), more: angles(image) },
       { id: "frames", name: texts.frames, text: texts.frameCount(image.frames ?? 1), more: beam.map(([value, unit]) => `${number(value, 1)} ${unit}`).join(" \u00b7 ") },
       { id: "count", name: texts.count, text: texts.images(count), more: dose && dose.frames > count ? texts.frameCount(dose.frames) : "" },

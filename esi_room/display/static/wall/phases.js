@@ -1,7 +1,7 @@
 // @ts-check
 /** The phase line: where the procedure stands, since when, and when it was where. */
 import { fillList, find, make, mark, say, show } from "../dom.js";
-import { age } from "../format.js";
+import { ageOf } from "../format.js";
 import { common } from "../texts.js";
 
 /** The phases in the room; the follow-up comes days later, and is shown where somebody said so. */
@@ -35,7 +35,7 @@ export class Phases {
     say(name, common.phases[/** @type {"guidance"} */ (phase)]);
     say(time, visit ? this.times.minute(visit.since) : "");
     mark(time, "title", visit ? this.times.utc(visit.since) : null);
-    say(since, here ? age(this.room.clock.age(visit?.since)) : "");
+    say(since, here ? ageOf(this.room, visit?.since) : "");
   }
 }
 

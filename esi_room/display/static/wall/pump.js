@@ -7,7 +7,7 @@
  * - What was injected by hand stands here as well: it has no pump.
  */
 import { find, make, mark, say, show } from "../dom.js";
-import { age, deviceName, fixed, number, words } from "../format.js";
+import { ageOf, deviceName, fixed, number, words } from "../format.js";
 import { common, wall } from "../texts.js";
 
 /** @type {Record<string, string>} A shape a state, so that it is told without colour. */
@@ -60,7 +60,7 @@ export class Pump {
     mark(this.shape, "data-shape", SHAPES[doing] ?? "ring");
     const alarm = pump.alarms[0]?.text;
     say(this.state, wall.pump.states[/** @type {"unknown"} */ (doing)] + (alarm ? `: ${alarm}` : "") || words(doing));
-    say(this.old, old ? wall.old(age(this.room.clock.age(pump.observed_at))) : "");
+    say(this.old, old ? wall.old(ageOf(this.room, pump.observed_at)) : "");
     mark(this.body, "title", this.times.utc(pump.observed_at));
     const [value, unit, target] = /** @type {any} */ (this.volume.children);
     say(value, pump.delivered_ml === null ? "\u2013" : fixed(pump.delivered_ml, DECIMALS));

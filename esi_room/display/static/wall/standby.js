@@ -1,7 +1,7 @@
 // @ts-check
 /** Between cases: is the room ready, and is the record of the last case complete. */
 import { fillList, find, make, mark, say, show } from "../dom.js";
-import { age } from "../format.js";
+import { ageOf } from "../format.js";
 import { common, wall } from "../texts.js";
 
 const LACKS_SHOWN = 6;
@@ -36,7 +36,7 @@ export class Standby {
     const all = good === devices.length;
     say(find("standby-name"), !this.room.present ? wall.standby.absent : all ? wall.standby.name : wall.standby.waiting);
     say(this.ready, wall.standby.ready(good, devices.length));
-    say(this.open, `${wall.noProcedure} ${wall.standby.open(age(this.room.clock.age(procedure.opened_at)))}`);
+    say(this.open, `${wall.noProcedure} ${wall.standby.open(ageOf(this.room, procedure.opened_at))}`);
     mark(this.open, "title", this.times.utc(procedure.opened_at));
     this.#last(procedure.completeness);
   }

@@ -9,7 +9,7 @@
  * - A blood pressure is a measurement of its own moment: its time stands beside it.
  */
 import { fillList, find, make, mark, say, sayFormula } from "../dom.js";
-import { age, deviceName, number, words } from "../format.js";
+import { ageOf, deviceName, number, words } from "../format.js";
 import { common, wall } from "../texts.js";
 import { Series, Trend } from "./trend.js";
 
@@ -168,7 +168,7 @@ class TileView {
     if (problem !== null) badges.push(wall.unreadable(common.problems[/** @type {"no_json"} */ (problem)]));
     else if (!found && !measuring) badges.push(heard ? texts.none : wall.waiting);
     else if (found && found.value === null) badges.push(texts.noValue[/** @type {"ok"} */ (found.status)] ?? words(found.status));
-    if (found && old) badges.push(wall.old(age(room.clock.age(found.observed_at))));
+    if (found && old) badges.push(wall.old(ageOf(room, found.observed_at)));
     if (found?.flags.includes("limit_violated")) badges.push(texts.limit);
     if (!missing && found.status === "questionable") badges.push(texts.doubtful);
     if (measuring) badges.push(texts.measuring);
@@ -179,7 +179,7 @@ class TileView {
   #more(found, beside, room, times, missing, brief) {
     if (this.spec.id === "pressure" && !missing) {
       const mean = !brief && beside.mean && beside.mean.value !== null ? `${wall.vitals.mean(number(beside.mean.value))} \u00b7 ` : "";
-      return mean + wall.vitals.measured(times.minute(found.observed_at), age(room.clock.age(found.observed_at)));
+      return mean + wall.vitals.measured(times.minute(found.observed_at), ageOf(room, found.observed_at));
     }
     if (this.spec.also && beside.also && beside.also.value !== null && !room.isStale(beside.also)) {
       return `${wall.vitals.etco2} ${number(beside.also.value)} ${common.units["mm[Hg]"]}`;
