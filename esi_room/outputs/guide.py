@@ -43,8 +43,9 @@ no device gave is not there.
 While `status` says `offline`, everything retained is what was known then, whatever its `stale` says: a room that is
 killed cannot mark anything, only the broker speaks, by the will. The same holds while you are not connected yourself.
 
-What time it is in the room: what is retained may have been published long ago, and events may be late. Every answer to
-a request says `answered_at` by the room's clock, so ask for one line of the record when you have joined, and now and then.
+What time it is in the room: what is retained may have been published long ago, and events may be late. Every answer
+to a request says `answered_at` by the room's clock: ask for one line of the record when you have joined, and now and
+then.
 
 ## Holes
 
