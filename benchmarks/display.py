@@ -8,6 +8,8 @@ server. A sample runs from just before the publish to the end of the first frame
 is there, on the machine's clock; a frame is 16.7 ms, so half of that is waiting for the screen. Chromium draws without
 a graphics card here.
 
+Then the wall is reloaded, and the time until it is right is taken.
+
 The day: a line and a snapshot of vital signs every `--every-s` seconds and ten images an hour, in as fast as the broker
 takes it; the times in them are a day's. JavaScript's heap after a garbage collection, and nodes in the document.
 """
@@ -50,6 +52,7 @@ INTERVAL_S = 0.1  # between two samples, on average
 PATIENCE_S = 20.0
 AT_ONCE = 50  # messages on their way, in the accelerated day
 IMAGES_AN_HOUR = 10
+RELOADS = 10
 READINGS = (("heart_rate_bpm", "/min"), ("spo2_pct", "%"), ("respiratory_rate_bpm", "/min"))
 
 # When a number or a picture's width is on the screen: after the frame in which it came into the document, or after the
@@ -270,6 +273,28 @@ def _figures(taken_ms: list[float]) -> str:
     return f"{cuts[49]:.1f} | {cuts[98]:.1f} | {max(taken_ms):.1f}"
 
 
+# --- joining ---------------------------------------------------------------------------------------------
+
+RIGHT = """(selector) => new Promise((resolve) => {
+  const look = () => {
+    if (/[0-9]/.test(document.querySelector(selector)?.textContent ?? "")) resolve(performance.now());
+    else setTimeout(look, 2);
+  };
+  look();
+})"""
+
+
+async def joining(made: Bench) -> None:
+    """From the reload of the wall to the first number on it."""
+    page, taken = made.pages["wall"], []
+    for _ in range(RELOADS):
+        await made.publish("state/vitals", vitals(time.time(), 72), retain=True)
+        await page.reload(wait_until="commit")
+        taken.append(await page.evaluate(RIGHT, NUMBER.wall))
+    median, most = statistics.median(taken), max(taken)
+    print(f"\nReloaded {RELOADS} times, the wall was right after {median:.0f} ms (at most {most:.0f}).")
+
+
 # --- memory -----------------------------------------------------------------------------------------------
 
 
@@ -332,6 +357,7 @@ async def main() -> None:
         print(f"{platform.platform()}, Chromium {browser.version}, load {load}\n")
         async with bench(browser) as made:
             await latency(made, arguments.samples)
+            await joining(made)
             await memory(made, arguments.hours, arguments.every_s)
         await browser.close()
 
