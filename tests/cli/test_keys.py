@@ -190,7 +190,7 @@ async def test_a_witness_keeps_what_a_running_room_signs(tmp_path, free_port, wi
     log = (tmp_path / "log").open("wb")
     process = subprocess.Popen([*command, "--keep", str(witness)], env=os.environ, stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not (witness.exists() and witness.read_bytes().endswith(b"\n")):
             assert time.monotonic() < end, (tmp_path / "log").read_text()
             await asyncio.sleep(0.05)

@@ -310,7 +310,7 @@ async def test_amendments_that_cannot_be_read_do_not_hold_up_the_start(room: Roo
     path.unlink()
     path.mkdir()
     await room.amending.resume()
-    with pytest.raises(RecordError, match="the amendment was not made: Is a directory"):
+    with pytest.raises(RecordError, match="the amendment was not made: it is no regular file"):
         await room.amend()
 
 

@@ -19,11 +19,19 @@ export async function configuration() {
   }
 }
 
+let leaving = false;
+
+/** Somebody logs out: the page that comes then is not to be overtaken by a reload of this one. */
+export function leave() {
+  leaving = true;
+}
+
 /**
  * After a connection was lost: whether it is our login that has ended. Then the server's login page takes this one's
  * place. A server that is away says nothing, and the page stays as it is.
  */
 export async function checkLogin() {
+  if (leaving) return;
   try {
     const answer = await fetch(new URL("config.json", document.baseURI), { cache: "no-store" });
     if (answer.status === 401) location.reload();
