@@ -188,6 +188,17 @@ async def test_lines_that_were_lost_on_the_way_are_asked_for(room: FakeRoom, pag
     assert asked[0]["to_seq"] == 3 and asked[0]["record"] == RECORD
 
 
+async def test_a_line_of_a_record_that_is_none_stops_nothing(room: FakeRoom, page: Page) -> None:
+    lines = [image_line(5, "05", -5.0)]
+    answering(room, lines)
+    await say_all(room)
+    await page.goto(room.url)
+    await expect(page.locator("#pump")).to_contain_text("Injecting")
+    await room.event(line(0, "record.opened", {"kind": "standby"}, record="zzzz"))
+    await room.event(lines[0])
+    await expect(page.locator("#strip canvas")).to_have_count(1)
+
+
 async def test_a_request_that_is_not_answered_is_said_again_with_its_id(room: FakeRoom, page: Page) -> None:
     heard: list[str] = []
 

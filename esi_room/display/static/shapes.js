@@ -43,6 +43,9 @@ const table = (check) => (value) =>
 /** @type {(value: any) => boolean} */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Ids sort by time: one that is none would be the newest record for ever. @type {Check} */
+const recordId = (value) => typeof value === "string" && /^\d{8}T\d{6}Z-[0-9a-f]{4}$/.test(value);
+
 const asOf = shape({ record: text, seq: (value) => Number.isSafeInteger(value) && value >= -1 });
 const aged = { observed_at: time, stale_after_s: maybe(number), stale: flag };
 const alarm = shape({ code: text, text, since: time, priority: maybe(text) });
@@ -142,7 +145,7 @@ export function read(topic, octets) {
  */
 export function readLine(octets) {
   const line = octets.length > MAX_STATE_BYTES ? undefined : json(octets);
-  const fits = shape({ record: text, seq: count, type: text, time, received: time, source: text, data: isObject });
+  const fits = shape({ record: recordId, seq: count, type: text, time, received: time, source: text, data: isObject });
   return fits(line) ? line : undefined;
 }
 
