@@ -16,15 +16,18 @@ import structlog
 from esi_room.audit import trail
 from esi_room.clock import NS, Clock
 from esi_room.display.sessions import Session
-from esi_room.events.audit import Action, EventCode, Outcome
+from esi_room.events.audit import (
+    PROCEDURE_RECORD,
+    SECURITY_ALERT,
+    USER_AUTHENTICATION,
+    Action,
+    EventCode,
+    Outcome,
+)
 
 REFUSALS_MAX = 60
 REFUSALS_S = 3600.0
 NOBODY = "somebody unknown"
-
-AUTHENTICATION: EventCode = "110114"
-RECORD: EventCode = "110111"
-ALERT: EventCode = "110113"
 
 log = structlog.get_logger()
 
@@ -39,28 +42,28 @@ class Audit:
     async def logged_in(self, name: str, role: str, address: str) -> None:
         """Somebody is in."""
         log.info("display_login", user=name, role=role, address=address)
-        await self._note(self._data, AUTHENTICATION, f"logged in at the pages as {role}, from {address}", name)
+        await self._note(self._data, USER_AUTHENTICATION, f"logged in at the pages as {role}, from {address}", name)
 
     async def logged_out(self, session: Session, address: str) -> None:
         """Somebody has left."""
         log.info("display_logout", user=session.name, address=address)
-        await self._note(self._data, AUTHENTICATION, f"logged out of the pages, from {address}", session.name)
+        await self._note(self._data, USER_AUTHENTICATION, f"logged out of the pages, from {address}", session.name)
 
     async def login_failed(self, name: str | None, address: str) -> None:
         """A wrong password, or a name that is not known (None)."""
         log.warning("display_login_failed", user=name or NOBODY, address=address)
-        await self._refused(AUTHENTICATION, f"login at the pages refused, from {address}", name)
+        await self._refused(USER_AUTHENTICATION, f"login at the pages refused, from {address}", name)
 
     async def refused(self, session: Session, what: str, address: str) -> None:
         """Somebody asked for what their role is not let into."""
         log.warning("display_refused", user=session.name, role=session.role, what=what, address=address)
-        await self._refused(ALERT, f"refused to the role {session.role}: {what}, from {address}", session.name)
+        await self._refused(SECURITY_ALERT, f"refused to the role {session.role}: {what}, from {address}", session.name)
 
     async def record_opened(self, session: Session, record: str, address: str) -> None:
         """A record is shown."""
         log.info("display_record_opened", user=session.name, record=record, address=address)
         at = self._data / "records" / record
-        await self._note(at, RECORD, f"record shown on its page, to {address}", session.name)
+        await self._note(at, PROCEDURE_RECORD, f"record shown on its page, to {address}", session.name)
 
     async def _refused(self, event: EventCode, what: str, name: str | None) -> None:
         now_s = self._clock.now().mono_ns / NS
@@ -77,7 +80,7 @@ class Audit:
     async def _note(
         self, at: Path, event: EventCode, what: str, name: str | None, *, outcome: Outcome = trail.DONE
     ) -> None:
-        action: Action = "R" if event == RECORD else "E"
+        action: Action = "R" if event == PROCEDURE_RECORD else "E"
         why = await asyncio.to_thread(
             trail.note, at, event, action, what, outcome=outcome, actor=name or "anybody (no login is asked for)"
         )

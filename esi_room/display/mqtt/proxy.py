@@ -10,8 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
 
 import aiohttp
 import structlog
@@ -23,6 +22,7 @@ from esi_room.display.mqtt.packets import Kind, Malformed, Packet, Splitter
 from esi_room.display.mqtt.upstream import Line, Upstream
 from esi_room.display.sessions import OPEN, Session, Sessions
 from esi_room.errors import BrokerError
+from esi_room.outputs.tasks import until_first
 
 SUBPROTOCOL = "mqtt"
 FIRST_S = 10.0  # until the CONNECT is whole
@@ -101,7 +101,7 @@ class Proxy:
         login = self._upstream.login(OPEN_AS if session.role == OPEN else session.role)
         async with self._upstream.connected() as line:
             await line.send(connect.write(asked, login))
-            await _first_of(self._up(packets, line, Door(asked), session), _down(line, ws))
+            await until_first(self._up(packets, line, Door(asked), session), _down(line, ws))
 
     async def _up(self, packets: AsyncIterator[Packet], line: Line, door: Door, session: Session) -> None:
         async for packet in packets:
@@ -125,16 +125,3 @@ async def _packets(ws: web.WebSocketResponse, splitter: Splitter) -> AsyncIterat
             raise Malformed("MQTT travels in binary frames")
         for packet in splitter.feed(message.data):
             yield packet
-
-
-async def _first_of(*ways: Coroutine[Any, Any, None]) -> None:
-    """Until one of them ends; the other ends with it."""
-    tasks = [asyncio.create_task(way) for way in ways]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
