@@ -183,11 +183,12 @@ async def _play(console: Console, place: Place, *, scenario: str, speed: float, 
         )
         children.push_async_callback(display.end)
         children.callback(asyncio.create_task(_tell_its_end(console, display)).cancel)
-        _introduce(console, place, opened)
         daemon = await Child.start(
             "daemon", "esi_room.cli", "run", "--config", str(place.configuration), log=place.folder / "daemon.log"
         )
         children.push_async_callback(daemon.end)
+        await _until_it_opens(place.display, display, stop)
+        _introduce(console, place, opened)
         return await _course(console, place, daemon, simulators, opened, stop=stop, stay=stay)
 
 
@@ -210,6 +211,20 @@ async def _course(
         finally:
             watching.cancel()
     return interrupted
+
+
+async def _until_it_opens(port: int, display: Child, stop: asyncio.Event) -> None:
+    """An address that is told can be opened. It is told in any case: without its display the room goes on."""
+    ended = asyncio.create_task(display.ended())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START_S):
+            while not (ended.done() or stop.is_set()):
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.1)
+    ended.cancel()
 
 
 async def _tell_its_end(console: Console, display: Child) -> None:
