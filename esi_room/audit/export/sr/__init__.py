@@ -99,7 +99,7 @@ def _study(made: Dataset, case: Case) -> None:
     made.StudyDate, made.StudyTime = _date(case.began), _time(case.began)
     made.StudyID = case.record[:16]  # the moment in it
     made.ReferringPhysicianName = made.AccessionNumber = ""
-    procedure = case.facts.procedure or "epidural steroid injection"
+    procedure = case.facts.procedure or "no procedure was said"
     made.StudyDescription = c.line(f"{_mark(case)}{procedure}")
     made.Modality, made.SeriesNumber = "SR", 1
     made.SeriesInstanceUID = i.uid(f"{case.record}/series")
