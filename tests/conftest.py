@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import structlog
 
 HERE = Path(__file__).parent
 
@@ -48,6 +49,12 @@ def signed_room(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("signed-room")
     asyncio.run(_module("signed").build(root))
     return root
+
+
+@pytest.fixture(autouse=True)
+def logging_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that is called in this process leaves the logging as it is: its standard error is gone after it."""
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
 
 
 @pytest.fixture

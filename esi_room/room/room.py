@@ -59,6 +59,7 @@ from esi_room.station import Station
 
 STANDBY_MAX_BYTES = 64 << 20  # a standby record is sealed and begun anew: no file grows for ever between two cases
 STANDBY_LOOK_S = 60.0
+CANCEL_AGAIN_S = 15.0  # longer than any task takes to end in order: the listener has 7 s
 
 log = structlog.get_logger()
 
@@ -224,8 +225,12 @@ def _look(journal: Journal, carm: CarmService) -> Look:
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    """They are asked until they end: where what a task awaits ends in the same turn, a cancellation can be lost."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -71,6 +71,6 @@ async def test_three_days_leave_it_as_light_as_the_first(room: FakeRoom, page: P
     print(f"{warm_bytes} bytes, {warm_nodes} nodes after {WARM_HOURS} h; {bytes_}, {nodes} after {HOURS} h")
     assert bytes_ - warm_bytes < GROWTH_BYTES
     assert nodes - warm_nodes < GROWTH_NODES
-    await expect(page.locator("#strip canvas")).to_have_count(5)
+    await until_page(page, "[5, 6].includes(document.querySelectorAll('#strip canvas').length)")  # as the height allows
     await page.goto("about:blank")
     page_errors.clear()  # the browser's own words on connections that broke
