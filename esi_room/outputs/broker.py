@@ -228,7 +228,7 @@ class _Child:
 
     async def until_ready(self, wanted: Sequence[Listen]) -> None:
         while self.process.returncode is None:
-            if all([await _accepts(address) for address in wanted]):
+            if all([await accepts(address) for address in wanted]):
                 return
             await asyncio.sleep(0.01)
         words = await self.last_words()
@@ -311,7 +311,8 @@ def _taken(address: Listen) -> str | None:
     return None
 
 
-async def _accepts(address: Listen) -> bool:
+async def accepts(address: Listen) -> bool:
+    """Whether somebody listens there."""
     host, port = address
     if host in ("0.0.0.0", "::"):  # noqa: S104 - reached through loopback, not bound here
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104

@@ -22,6 +22,7 @@ from esi_room.cli.demo import rules
 from esi_room.cli.demo.children import Child
 from esi_room.cli.demo.view import View
 from esi_room.errors import BrokerError, EsiRoomError
+from esi_room.outputs.broker import accepts
 from esi_room.outputs.client import BrokerClient, BrokerSettings, connect
 from esi_room.record.verify import Report
 from esi_room.record.verify_room import verify_room
@@ -218,11 +219,7 @@ async def _until_it_opens(port: int, display: Child, stop: asyncio.Event) -> Non
     ended = asyncio.create_task(display.ended())
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START_S):
-            while not (ended.done() or stop.is_set()):
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
+            while not (ended.done() or stop.is_set() or await accepts(("127.0.0.1", port))):
                 await asyncio.sleep(0.1)
     ended.cancel()
 
